@@ -1,0 +1,1 @@
+export type { PeerCertificate, TlsEngine, TlsEngineFactory, TlsEvent } from './ports.js';

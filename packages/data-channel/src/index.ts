@@ -1,0 +1,1 @@
+export type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';

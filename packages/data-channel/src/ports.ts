@@ -1,0 +1,42 @@
+import type { PacketVector } from '@openvpnd/memory';
+
+/** A handle of an installed key: an index into the backend's table, written to the `key` column of a row. */
+export type AeadKeyHandle = number;
+
+export interface AeadKeyOptions {
+  readonly cipher: 'AES-128-GCM' | 'AES-192-GCM' | 'AES-256-GCM' | 'CHACHA20-POLY1305';
+  /** 16, 24 or 32 bytes; copied. */
+  readonly key: Uint8Array;
+  /** The last 8 bytes of the nonce, copied; the first 4 are the packet id. */
+  readonly implicitIv: Uint8Array;
+  readonly direction: 'seal' | 'open';
+  /**
+   * What stands before the packet id: 1 byte (P_DATA_V1: opcode and key id, not authenticated) or 4 bytes (P_DATA_V2: with
+   * the peer id, authenticated). For `open` only the length counts. Copied.
+   */
+  readonly prefix: Uint8Array;
+}
+
+/**
+ * Seals and opens AEAD data packets, a vector at a time, in place. Layout: prefix (1 or 4 bytes), packet id (4), tag (16),
+ * ciphertext. Nonce: packet id and implicit IV. Additional data: prefix and packet id, or the packet id alone with a prefix of 1.
+ * An adapter implements it (node:crypto, native) and runs the conformance suite.
+ */
+export interface AeadBackend {
+  /** For the log: `node:crypto`, `evp`. */
+  readonly name: string;
+  /** @throws Error with code ERR_AEAD_UNSUPPORTED when the cipher does not exist here. */
+  installKey(options: AeadKeyOptions): AeadKeyHandle;
+  /** Forgets and zeroes a key. Rows that still carry the handle fail. The handle may be given out again. */
+  retireKey(handle: AeadKeyHandle): void;
+  /**
+   * Each row with fate SEAL and a key: encrypts its packet with the id in `packetIdLow`, prepends prefix, id and tag (needs 24 bytes of
+   * headroom) and makes it TO_LINK. A row that fails (no such key) becomes DROPPED.
+   */
+  sealBatch(vector: PacketVector): void;
+  /**
+   * Each row with fate OPEN and a key: verifies and decrypts; on success `packetIdLow` holds the id, offset and length the plaintext,
+   * and the fate is INNER. A packet that is too short or whose tag is wrong becomes DROPPED and its bytes are worth nothing.
+   */
+  openBatch(vector: PacketVector): void;
+}

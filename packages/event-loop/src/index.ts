@@ -1,0 +1,1 @@
+export type { Clock, Tunnel } from './ports.js';

@@ -1,0 +1,1 @@
+export type { LinkSocket, Readiness } from './ports.js';

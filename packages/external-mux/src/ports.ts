@@ -1,0 +1,45 @@
+import type { LinkAddress, PacketVector } from '@openvpnd/memory';
+
+/** What a socket or device calls when its readiness changes. The driver installs one watcher for each. */
+export interface Readiness {
+  /** There is something to receive. Level-triggered: called again in a later turn while anything is left. */
+  readable(): void;
+  /** There is room again after a send that was refused. Called once for each refusal. */
+  writable(): void;
+  /** The socket or device is gone and delivers nothing more. */
+  failed(error: Error): void;
+}
+
+/**
+ * A datagram link to OpenVPN peers, or one stream connection that is framed into packets by its adapter.
+ * OpenVPN: struct link_socket.
+ */
+export interface LinkSocket {
+  /** Unique among the open links of a process; it is written into the address of every received row. */
+  readonly id: number;
+  readonly protocol: 'udp' | 'tcp';
+  /** The address this link is bound to. The caller owns the copy. */
+  localAddress(): LinkAddress;
+  /**
+   * Appends received packets as rows (fate RAW, source address, one row a packet) until nothing is left or the
+   * vector is full.
+   *
+   * @returns the number of rows that were added; 0 when nothing waits
+   */
+  receiveBatch(rx: PacketVector): number;
+  /**
+   * Sends each row with fate TO_LINK whose address names this link and marks it DROPPED once it is sent or lost for good.
+   *
+   * @returns false when the socket is full: the rest keeps its fate, and the same vector is to be offered again after `writable`
+   */
+  sendBatch(tx: PacketVector): boolean;
+  /** Sends one packet that stands outside a vector (control). Copies it. A full socket drops it: control is retransmitted. */
+  send(packet: Uint8Array, to: LinkAddress): void;
+  /** Installs the watcher. Replaces an earlier one. */
+  watch(readiness: Readiness): void;
+  /** Stops reading until `resume`, without loss of what is queued: back-pressure. */
+  pause(): void;
+  resume(): void;
+  /** Idempotent. */
+  close(): void;
+}

@@ -1,0 +1,1 @@
+export type { DeviceReadiness, TunDevice } from './ports.js';

@@ -1,0 +1,1 @@
+export { type DataCipher, findDataCipher } from './data-cipher.js';

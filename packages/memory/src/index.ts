@@ -1,0 +1,21 @@
+export {
+  ADDRESS_FAMILY,
+  ADDRESS_HOST,
+  ADDRESS_LINK,
+  ADDRESS_PORT,
+  ADDRESS_SCOPE,
+  ADDRESS_WORDS,
+  type LinkAddress,
+} from './link-address.js';
+export {
+  FATE_DROPPED,
+  FATE_INNER,
+  FATE_OPEN,
+  FATE_PUNT,
+  FATE_RAW,
+  FATE_SEAL,
+  FATE_TO_DEVICE,
+  FATE_TO_LINK,
+  type Fate,
+} from './fate.js';
+export { NO_KEY, NO_SLOT, PacketVector, VECTOR_COLUMNS, type PacketVectorOptions } from './packet-vector.js';

@@ -1,0 +1,35 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const packages = readdirSync(`${root}packages`);
+
+/** Tests run on the sources: `@openvpnd/x` is packages/x/src, so that no build has to come first. */
+const alias = packages.flatMap((name) => [
+  { find: `@openvpnd/${name}/node`, replacement: `${root}packages/${name}/src/node/index.ts` },
+  { find: `@openvpnd/${name}/conformance`, replacement: `${root}packages/${name}/conformance/index.ts` },
+  { find: `@openvpnd/${name}`, replacement: `${root}packages/${name}/src/index.ts` },
+]);
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts', 'apps/*/test/*.test.ts', 'apps/*/test/sim/**/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'interop',
+          include: ['apps/*/test/interop/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
