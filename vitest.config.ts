@@ -15,10 +15,14 @@ const alias = packages.flatMap((name) => [
 export default defineConfig({
   resolve: { alias },
   test: {
+    reporters: ['default', './scripts/closing-line.mjs'],
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts', 'apps/*/test/*.test.ts', 'apps/*/test/sim/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts', 'apps/*/test/*.test.ts', 'apps/*/test/sim/**/*.test.ts'],
+        },
       },
       {
         extends: true,

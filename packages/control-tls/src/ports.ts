@@ -39,7 +39,11 @@ export type TlsEvent =
   /** The peer ended the TLS session in order. */
   | { readonly type: 'closed' }
   /** The engine is dead. `reason` is one line for the log; `certificate` tells that verification of the peer's chain failed. */
-  | { readonly type: 'failed'; readonly reason: string; readonly certificate?: { readonly depth: number; readonly error: string; readonly subject: string } };
+  | {
+      readonly type: 'failed';
+      readonly reason: string;
+      readonly certificate?: { readonly depth: number; readonly error: string; readonly subject: string };
+    };
 
 /**
  * One TLS session over no socket: bytes in, events out. It may work asynchronously; then it calls the `wake` it was made with, once

@@ -1,13 +1,4 @@
 export {
-  ADDRESS_FAMILY,
-  ADDRESS_HOST,
-  ADDRESS_LINK,
-  ADDRESS_PORT,
-  ADDRESS_SCOPE,
-  ADDRESS_WORDS,
-  type LinkAddress,
-} from './link-address.js';
-export {
   FATE_DROPPED,
   FATE_INNER,
   FATE_OPEN,
@@ -18,4 +9,13 @@ export {
   FATE_TO_LINK,
   type Fate,
 } from './fate.js';
-export { NO_KEY, NO_SLOT, PacketVector, VECTOR_COLUMNS, type PacketVectorOptions } from './packet-vector.js';
+export {
+  ADDRESS_FAMILY,
+  ADDRESS_HOST,
+  ADDRESS_LINK,
+  ADDRESS_PORT,
+  ADDRESS_SCOPE,
+  ADDRESS_WORDS,
+  type LinkAddress,
+} from './link-address.js';
+export { NO_KEY, NO_SLOT, PacketVector, type PacketVectorOptions, VECTOR_COLUMNS } from './packet-vector.js';

@@ -1,5 +1,5 @@
-import { ADDRESS_WORDS } from './link-address.js';
 import { FATE_DROPPED, FATE_RAW } from './fate.js';
+import { ADDRESS_WORDS } from './link-address.js';
 
 /** The slot of a row that belongs to no peer. */
 export const NO_SLOT = 0xffffffff;
