@@ -1,1 +1,1 @@
-export {};
+export { nodeAeadBackend, UnsupportedAeadError } from './node-aead-backend.js';

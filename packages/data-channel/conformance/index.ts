@@ -1,0 +1,1 @@
+export { describeAeadBackend } from './aead-backend.js';
