@@ -1,1 +1,34 @@
-export {};
+export { Lab, type LabAddresses, type LabNamespace, type LabNetwork, type LabNetworkSettings } from './lab.js';
+export { addSystemDirectoriesToPath, findTool, labReady, missingForLab, missingForTun } from './lab-requirements.js';
+export {
+  type ClientSettings,
+  clientConfig,
+  type Identity,
+  type ServerSettings,
+  serverConfig,
+  writeConfig,
+} from './openvpn-config.js';
+export {
+  type ContinuousPing,
+  type EchoResult,
+  median,
+  type PingSettings,
+  ping,
+  startPing,
+  type ThroughputResult,
+  tcpThroughput,
+  udpEcho,
+} from './probes.js';
+export {
+  type FinishedProcess,
+  type ProcessEnd,
+  type ProcessSettings,
+  RunningProcess,
+  runToEnd,
+} from './running-process.js';
+export {
+  type CertificatePurpose,
+  type CertificateSettings,
+  type IssuedCertificate,
+  ThrowAwayPki,
+} from './throw-away-pki.js';

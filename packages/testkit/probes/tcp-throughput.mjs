@@ -1,0 +1,43 @@
+// One TCP stream with nothing but Node: `receive ADDRESS PORT` or `send ADDRESS PORT SECONDS`.
+// The receiver prints `listening`, then, when the stream ends, one line of JSON: {"bytes": …, "seconds": …}.
+
+import { connect, createServer } from 'node:net';
+
+const [role, address, port, seconds] = process.argv.slice(2);
+
+if (role === 'receive') {
+  const server = createServer((socket) => {
+    let bytes = 0;
+    const start = process.hrtime.bigint();
+    socket.on('data', (chunk) => {
+      bytes += chunk.length;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      const elapsed = Number(process.hrtime.bigint() - start) / 1e9;
+      process.stdout.write(`${JSON.stringify({ bytes, seconds: elapsed })}\n`);
+      server.close();
+    });
+  });
+  server.listen({ host: address, port: Number(port) }, () => process.stdout.write('listening\n'));
+} else {
+  const chunk = Buffer.alloc(256 * 1024, 'openvpnd ');
+  const socket = connect({ host: address, port: Number(port) });
+  let stopping = false;
+  const pump = () => {
+    if (stopping) return;
+    while (socket.write(chunk));
+  };
+  socket.on('connect', () => {
+    setTimeout(() => {
+      stopping = true;
+      socket.end();
+    }, Number(seconds) * 1000);
+    pump();
+  });
+  socket.on('drain', pump);
+  socket.on('error', (error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,92 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Where Debian and others keep `ip` and `openvpn`; not on everybody's PATH. */
+const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+/** Packages of Debian and Fedora that bring a tool, for the advice. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  ping: 'iputils-ping',
+  openvpn: 'openvpn',
+  openssl: 'openssl',
+  iperf3: 'iperf3',
+  ethtool: 'ethtool',
+  tcpdump: 'tcpdump',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+};
+
+/** The full path of a program, looked for on PATH and in the system directories; undefined when there is none. */
+export function findTool(name: string): string | undefined {
+  for (const directory of [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_DIRECTORIES]) {
+    const path = join(directory, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+/** Puts the system directories on this process's PATH, which its children inherit. */
+export function addSystemDirectoriesToPath(): void {
+  const present = (process.env.PATH ?? '').split(delimiter);
+  const missing = SYSTEM_DIRECTORIES.filter((directory) => !present.includes(directory));
+  process.env.PATH = [...present, ...missing].join(delimiter);
+}
+
+/**
+ * What this machine lacks for a `Lab` with TUN devices and these tools besides, as one or two sentences that say what is missing
+ * and how to cure it; undefined when nothing is.
+ */
+export function missingForLab(...tools: string[]): string | undefined {
+  if (process.platform !== 'linux') return `Network namespaces need Linux; this is ${process.platform}.`;
+  for (const tool of ['unshare', 'nsenter', 'setpriv', 'ip', ...tools]) {
+    if (findTool(tool) === undefined) return `\`${tool}\` is missing: install the package ${PACKAGES[tool] ?? tool}.`;
+  }
+  return missingForTun() ?? missingForNamespaces();
+}
+
+/** As {@link missingForLab}, for /dev/net/tun alone. */
+export function missingForTun(): string | undefined {
+  const device = '/dev/net/tun';
+  if (!existsSync(device)) {
+    return `${device} is missing. As root: modprobe tun; if that does not help (a container): mkdir -p /dev/net && mknod ${device} c 10 200 && chmod 666 ${device}. For Docker: --device ${device}.`;
+  }
+  try {
+    closeSync(openSync(device, 'r+'));
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EACCES')
+      return `${device} may not be opened by this user. As root: chmod 666 ${device}; or run this as root.`;
+    if (code === 'ENODEV' || code === 'ENXIO') return `${device} has no driver behind it. As root: modprobe tun.`;
+    return `${device} cannot be opened (${code}). In a container it must be allowed: for Docker --device ${device}.`;
+  }
+}
+
+function missingForNamespaces(): string | undefined {
+  const attempt = spawnSync('unshare', ['--net', 'true'], { encoding: 'utf8' });
+  if (attempt.status === 0) return undefined;
+  const reason = (attempt.stderr ?? '').trim();
+  if (process.getuid?.() !== 0) return `Network namespaces need root or a user namespace (${reason}).`;
+  return `Network namespaces cannot be made here (${reason}). In Docker: --cap-add NET_ADMIN --cap-add SYS_ADMIN --security-opt seccomp=unconfined.`;
+}
+
+/**
+ * For a test file that needs a lab: true when everything is there. Otherwise it prints why and gives false, for `describe.skipIf`;
+ * with OPENVPND_REQUIRE_TOOLS=1 it throws instead, which fails the file.
+ */
+export function labReady(...tools: string[]): boolean {
+  addSystemDirectoriesToPath();
+  const missing = missingForLab(...tools);
+  if (missing === undefined) return true;
+  if (process.env.OPENVPND_REQUIRE_TOOLS === '1') throw new Error(missing);
+  process.stderr.write(`skipped: ${missing}\n`);
+  return false;
+}
