@@ -1,0 +1,1 @@
+export { describeLinkSocket, type LinkSocketPair, MAX_TURNS } from './link-socket.js';

@@ -1,0 +1,1 @@
+export { describeTunDevice, MAX_TURNS, type TunDeviceWorld } from './tun-device.js';
