@@ -1,5 +1,12 @@
 export { Lab, type LabAddresses, type LabNamespace, type LabNetwork, type LabNetworkSettings } from './lab.js';
-export { addSystemDirectoriesToPath, findTool, labReady, missingForLab, missingForTun } from './lab-requirements.js';
+export {
+  addSystemDirectoriesToPath,
+  findTool,
+  labReady,
+  missingForLab,
+  missingForTun,
+  missingForUserNamespace,
+} from './lab-requirements.js';
 export {
   type ClientSettings,
   clientConfig,

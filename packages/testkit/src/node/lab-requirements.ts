@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Where Debian and others keep `ip` and `openvpn`; not on everybody's PATH. */
@@ -67,6 +67,39 @@ export function missingForTun(): string | undefined {
       return `${device} may not be opened by this user. As root: chmod 666 ${device}; or run this as root.`;
     if (code === 'ENODEV' || code === 'ENXIO') return `${device} has no driver behind it. As root: modprobe tun.`;
     return `${device} cannot be opened (${code}). In a container it must be allowed: for Docker --device ${device}.`;
+  }
+}
+
+/**
+ * What this machine lacks for a lab as an ordinary user, who has to become root of a user namespace first
+ * (`unshare --user --map-root-user --net --mount`); undefined when nothing is missing up to there.
+ */
+export function missingForUserNamespace(): string | undefined {
+  if (process.platform !== 'linux') return `Network namespaces need Linux; this is ${process.platform}.`;
+  if (findTool('unshare') === undefined) return '`unshare` is missing: install the package util-linux.';
+  const missingTun = missingForTun();
+  if (missingTun !== undefined) return missingTun;
+  const attempt = spawnSync('unshare', ['--user', '--map-root-user', '--net', '--mount', 'true'], { encoding: 'utf8' });
+  if (attempt.status === 0) return undefined;
+  const cures = Object.entries(USER_NAMESPACE_SWITCHES)
+    .filter(([file, { off }]) => readSwitch(file) === off)
+    .map(([file, { cure }]) => `sysctl -w ${file.slice('/proc/sys/'.length).replaceAll('/', '.')}=${cure}`);
+  const cure = cures.length > 0 ? `As root: ${cures.join(' && ')}; or run this as root.` : 'Run this as root.';
+  return `User namespaces are not allowed here (${(attempt.stderr ?? '').trim()}). ${cure}`;
+}
+
+/** Where distributions switch user namespaces off for ordinary users. */
+const USER_NAMESPACE_SWITCHES: Readonly<Record<string, { readonly off: string; readonly cure: string }>> = {
+  '/proc/sys/kernel/unprivileged_userns_clone': { off: '0', cure: '1' },
+  '/proc/sys/kernel/apparmor_restrict_unprivileged_userns': { off: '1', cure: '0' },
+  '/proc/sys/user/max_user_namespaces': { off: '0', cure: '15000' },
+};
+
+function readSwitch(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined;
   }
 }
 
