@@ -1,6 +1,6 @@
+import { MEASURED_TIMING, ReliableChannel } from '@openvpnd/reliability';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { MEASURED_TIMING, ReliableChannel } from '@openvpnd/reliability';
 
 const SETTINGS = { seed: 1, numRuns: 300 };
 

@@ -1,6 +1,6 @@
+import { MEASURED_TIMING, OPENVPN_TIMING, ReliableChannel } from '@openvpnd/reliability';
 import { NEVER } from '@openvpnd/sans-io';
 import { describe, expect, it } from 'vitest';
-import { MEASURED_TIMING, OPENVPN_TIMING, ReliableChannel } from '@openvpnd/reliability';
 
 /** Sends `count` messages named by their ids and takes each out once. */
 function sendAll(channel: ReliableChannel<string>, now: number, count: number): void {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
 import { ReliableChannel } from '@openvpnd/reliability';
+import { describe, expect, it } from 'vitest';
 
 interface Vector {
   id: string;
