@@ -1,0 +1,15 @@
+/** A parameter of `protocol-flags`. `aead-epoch` is known but refused: epoch data keys are not implemented. */
+export type ProtocolFlag = 'cc-exit' | 'tls-ekm' | 'dyn-tls-crypt' | 'aead-epoch';
+
+/** What both ends have agreed on for the data channel. OpenVPN prints it as `Data Channel: cipher …, peer-id: …`. */
+export interface NegotiatedOptions {
+  /** OpenVPN's name: `AES-256-GCM`. */
+  readonly cipher: string;
+  /** 0 … 0xfffffe; undefined: P_DATA_V1. */
+  readonly peerId: number | undefined;
+  readonly keyDerivation: 'tls-ekm' | 'prf';
+  /** EXIT on the control channel instead of OCC_EXIT on the data channel. */
+  readonly ccExit: boolean;
+  /** Renegotiations run under dynamic tls-crypt. */
+  readonly dynamicTlsCrypt: boolean;
+}
