@@ -84,7 +84,11 @@ export function negotiateP2pCipher(server: readonly string[], client: readonly s
 /** Outcome of the client's choice; the events of a refusal are OpenVPN's `OPTIONS ERROR` lines. */
 export type ClientCipherChoice =
   | { readonly ok: true; readonly cipher: string; readonly how: 'pushed' | 'options-string' | 'fallback' }
-  | { readonly ok: false; readonly event: 'not-allowed' | 'remote-cipher-not-allowed' | 'no-cipher'; readonly cipher?: string };
+  | {
+      readonly ok: false;
+      readonly event: 'not-allowed' | 'remote-cipher-not-allowed' | 'no-cipher';
+      readonly cipher?: string;
+    };
 
 /**
  * The client's choice after the push: the pushed cipher if it is allowed; without one, what the server's options string
@@ -103,7 +107,9 @@ export function chooseClientCipher(options: {
     );
   if (pushed !== undefined) {
     const cipher = allowed(pushed);
-    return cipher === undefined ? { ok: false, event: 'not-allowed', cipher: pushed } : { ok: true, cipher, how: 'pushed' };
+    return cipher === undefined
+      ? { ok: false, event: 'not-allowed', cipher: pushed }
+      : { ok: true, cipher, how: 'pushed' };
   }
   if (remoteCipher !== undefined) {
     const cipher = allowed(remoteCipher);

@@ -1,4 +1,5 @@
 import { findDataCipher, occLinkMtu } from '@openvpnd/keygen';
+import { withoutControlCharacters } from '@openvpnd/wire';
 
 /** What an options string tells. It describes our end; {@link expectedOptionsString} derives the peer's. */
 export interface OptionsStringInput {
@@ -51,7 +52,9 @@ function build(input: OptionsStringInput, remote: boolean): string {
   const cipherName = input.cipher ?? 'BF-CBC';
   // Blowfish stands for "not set": it keeps its place in the string, and its sizes count, though it cannot be used.
   const cipher =
-    cipherName === 'BF-CBC' ? ({ name: 'BF-CBC', keyBytes: 16, kind: 'cbc', blockBytes: 8 } as const) : findDataCipher(cipherName);
+    cipherName === 'BF-CBC'
+      ? ({ name: 'BF-CBC', keyBytes: 16, kind: 'cbc', blockBytes: 8 } as const)
+      : findDataCipher(cipherName);
   if (!cipher) throw new RangeError(`no such cipher: ${cipherName}`);
   const aead = cipher.kind === 'aead';
   const linkMtu = occLinkMtu(input.tunMtu + (input.deviceType === 'tap' ? TAP_MTU_EXTRA : 0), {
@@ -140,8 +143,7 @@ export function compareOptionsStrings(expected: string, received: string): reado
 
 function fieldsOf(text: string): Map<string, string> {
   const fields = new Map<string, string>();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-  for (const field of text.replace(/[\u0000-\u001f\u007f]/g, ' ').split(',')) {
+  for (const field of withoutControlCharacters(text).split(',')) {
     const name = field.split(' ', 1)[0] ?? '';
     if (name !== '' && !fields.has(name)) fields.set(name, field);
   }

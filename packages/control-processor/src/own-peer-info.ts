@@ -49,7 +49,12 @@ export function ownPeerInfo(input: OwnPeerInfo): string | undefined {
   if (level === 0) return undefined;
   const lines: [string, string][] = [];
   if (level >= 2) {
-    lines.push(['IV_VER', input.version], ['IV_PLAT', input.platform], ['IV_TCPNL', '1'], ['IV_MTU', `${input.tunMtuMax}`]);
+    lines.push(
+      ['IV_VER', input.version],
+      ['IV_PLAT', input.platform],
+      ['IV_TCPNL', '1'],
+      ['IV_MTU', `${input.tunMtuMax}`],
+    );
     // Announcing these two is what servers before 2.5 understand.
     if (dataCiphers.includes('AES-128-GCM') && dataCiphers.includes('AES-256-GCM')) lines.push(['IV_NCP', '2']);
   }
@@ -63,7 +68,8 @@ export function ownPeerInfo(input: OwnPeerInfo): string | undefined {
     if (input.platformVersion) lines.push(['IV_PLAT_VER', input.platformVersion]);
   }
   for (const [key, value] of input.environment ?? []) {
-    if (key === 'IV_GUI_VER' || key === 'IV_SSO' || (level >= 3 && /^UV_[A-Za-z0-9_]+$/.test(key))) lines.push([key, value]);
+    if (key === 'IV_GUI_VER' || key === 'IV_SSO' || (level >= 3 && /^UV_[A-Za-z0-9_]+$/.test(key)))
+      lines.push([key, value]);
   }
   return emitPeerInfo(lines);
 }
