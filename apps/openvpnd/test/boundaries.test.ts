@@ -117,9 +117,15 @@ describe('the linter', () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+  const rulesAgainst = (path: string): string[] =>
+    reported.filter(({ location }) => location.path === path).map(({ category }) => category);
+
   test.for(fixtures.filter(({ linter }) => linter !== undefined))('refuses $file', ({ path, linter }) => {
-    const rules = reported.filter(({ location }) => location.path === path).map(({ category }) => category);
-    expect(rules).toContain(`lint/${linter}`);
+    expect(rulesAgainst(path)).toContain(`lint/${linter}`);
+  });
+
+  test('refuses files that import each other in a circle', () => {
+    expect(rulesAgainst('packages/wire/src/one.ts')).toContain('lint/suspicious/noImportCycles');
   });
 
   test('has the rules that follow from fences.json', async () => {
