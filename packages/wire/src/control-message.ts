@@ -29,7 +29,8 @@ export type ControlMessage =
  * their beginning, in OpenVPN's order.
  */
 export function parseControlMessage(text: string): ControlMessage {
-  if (text.startsWith('AUTH_FAILED')) return { type: 'AUTH_FAILED', failure: parseAuthFailure(argument(text, 'AUTH_FAILED')) };
+  if (text.startsWith('AUTH_FAILED'))
+    return { type: 'AUTH_FAILED', failure: parseAuthFailure(argument(text, 'AUTH_FAILED')) };
   if (text.startsWith('PUSH_')) return parsePush(text);
   if (text.startsWith('RESTART')) {
     const { flags, rest } = signalFlags(argument(text, 'RESTART'));

@@ -59,7 +59,8 @@ export function parseControlPacket(bytes: Uint8Array): Parsed<ControlPacket> {
   const acks: number[] = [];
   let remoteSessionId: Uint8Array | undefined;
   if (ackCount > 0) {
-    if (bytes.length < offset + 4 * ackCount + SESSION_ID_BYTES) return refused('control packet: acknowledgements cut short');
+    if (bytes.length < offset + 4 * ackCount + SESSION_ID_BYTES)
+      return refused('control packet: acknowledgements cut short');
     for (let i = 0; i < ackCount; i++, offset += 4) acks.push(view.getUint32(offset));
     remoteSessionId = bytes.slice(offset, offset + SESSION_ID_BYTES);
     offset += SESSION_ID_BYTES;
@@ -83,7 +84,9 @@ export function parseControlPacket(bytes: Uint8Array): Parsed<ControlPacket> {
 
 /** Bytes that {@link emitControlPacket} writes in front of the payload. */
 export function controlPacketOverhead(opcode: number, ackCount: number): number {
-  return CONTROL_HEADER_BYTES + 1 + (ackCount > 0 ? 4 * ackCount + SESSION_ID_BYTES : 0) + (opcode === P_ACK_V1 ? 0 : 4);
+  return (
+    CONTROL_HEADER_BYTES + 1 + (ackCount > 0 ? 4 * ackCount + SESSION_ID_BYTES : 0) + (opcode === P_ACK_V1 ? 0 : 4)
+  );
 }
 
 /**
@@ -94,14 +97,16 @@ export function controlPacketOverhead(opcode: number, ackCount: number): number 
  */
 export function emitControlPacket(packet: ControlPacket): Uint8Array {
   const { opcode, keyId, sessionId, acks, remoteSessionId, messageId, payload } = packet;
-  if (!isControlOpcode(opcode) || keyId < 0 || keyId > 7) throw new RangeError(`not a control packet: opcode ${opcode}, key id ${keyId}`);
+  if (!isControlOpcode(opcode) || keyId < 0 || keyId > 7)
+    throw new RangeError(`not a control packet: opcode ${opcode}, key id ${keyId}`);
   if (sessionId.length !== SESSION_ID_BYTES) throw new RangeError('a session id has 8 bytes');
   if (acks.length > MAX_ACKS) throw new RangeError(`${acks.length} acknowledgements, at most ${MAX_ACKS}`);
   if (acks.length > 0 !== (remoteSessionId !== undefined)) {
     throw new RangeError('acknowledgements and the session id of the receiver come together');
   }
   if (remoteSessionId && remoteSessionId.length !== SESSION_ID_BYTES) throw new RangeError('a session id has 8 bytes');
-  if ((opcode === P_ACK_V1) !== (messageId === undefined)) throw new RangeError('every packet but P_ACK_V1 has a message id');
+  if ((opcode === P_ACK_V1) !== (messageId === undefined))
+    throw new RangeError('every packet but P_ACK_V1 has a message id');
   if (opcode === P_ACK_V1 && payload.length > 0) throw new RangeError('P_ACK_V1 has no payload');
 
   const bytes = new Uint8Array(controlPacketOverhead(opcode, acks.length) + payload.length);

@@ -47,7 +47,6 @@ export function emitControlMessage(text: string): Uint8Array {
 
 /** A text from elsewhere (a script, a plugin, an operator) made fit for a control message: control characters become spaces. */
 export function withoutControlCharacters(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
   return text.replace(/[\u0000-\u001f\u007f]/g, ' ');
 }
 

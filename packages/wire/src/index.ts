@@ -1,4 +1,10 @@
-export { type AuthFailure, type DynamicChallenge, parseAuthFailure, parseDynamicChallenge, type RetryAdvance } from './auth-failure.js';
+export {
+  type AuthFailure,
+  type DynamicChallenge,
+  parseAuthFailure,
+  parseDynamicChallenge,
+  type RetryAdvance,
+} from './auth-failure.js';
 export {
   COMPRESS_LZ4_SWAP,
   COMPRESS_LZO,
@@ -10,7 +16,7 @@ export {
   COMPRESS_V2_NONE,
   COMPRESS_V2_NONE_MISTAKEN,
 } from './compression-framing.js';
-export { type ControlMessage, parseControlMessage, type PushContinuation } from './control-message.js';
+export { type ControlMessage, type PushContinuation, parseControlMessage } from './control-message.js';
 export {
   CONTROL_HEADER_BYTES,
   type ControlPacket,
@@ -21,7 +27,12 @@ export {
   MAX_PIGGYBACKED_ACKS,
   parseControlPacket,
 } from './control-packet.js';
-export { type ControlTexts, emitControlMessage, extractControlMessages, withoutControlCharacters } from './control-text.js';
+export {
+  type ControlTexts,
+  emitControlMessage,
+  extractControlMessages,
+  withoutControlCharacters,
+} from './control-text.js';
 export {
   AEAD_TAG_BYTES,
   DATA_V1_HEADER_BYTES,
@@ -60,9 +71,9 @@ export {
   MAX_CREDENTIAL_BYTES,
   MAX_KEY_METHOD_2_BYTES,
   MAX_OPTIONS_STRING_BYTES,
+  PRE_MASTER_BYTES,
   parseKeyMethod2Client,
   parseKeyMethod2Server,
-  PRE_MASTER_BYTES,
   type ReceivedKeyMethod2Client,
 } from './key-method-2.js';
 export { emitOccMessage, isOcc, OCC_MAGIC, type OccMessage, parseOccMessage } from './occ-message.js';
@@ -104,8 +115,8 @@ export {
   IV_PROTO_REQUEST_PUSH,
   IV_PROTO_TLS_KEY_EXPORT,
   MAX_PEER_ID,
-  parsePeerInfo,
   type PeerInfo,
+  parsePeerInfo,
   peerInfoInteger,
   peerInfoPeerId,
 } from './peer-info.js';
@@ -121,4 +132,10 @@ export {
   splitPushUpdate,
 } from './push-message.js';
 export { isZeroSessionId, SESSION_ID_BYTES, sessionIdHex, sessionIdsEqual } from './session-id.js';
-export { framePacket, guessStreamProtocol, STREAM_HEADER_BYTES, StreamDeframer, type StreamGuess } from './stream-framing.js';
+export {
+  framePacket,
+  guessStreamProtocol,
+  STREAM_HEADER_BYTES,
+  StreamDeframer,
+  type StreamGuess,
+} from './stream-framing.js';

@@ -75,5 +75,4 @@ export function peerInfoPeerId(info: PeerInfo): number | undefined {
   return id <= MAX_PEER_ID ? id : undefined;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
 const LINE = /^([A-Za-z0-9_]+)=([^\u0000-\u001f\u007f]*)$/;

@@ -22,7 +22,8 @@ export function splitPushReply(options: readonly string[]): string[] {
   let length = message.length;
   for (const option of options) {
     const optionLength = byteLength(option);
-    if (optionLength > MAX_PUSH_OPTION_BYTES) throw new RangeError(`pushed option of ${optionLength} bytes: ${option.slice(0, 40)}…`);
+    if (optionLength > MAX_PUSH_OPTION_BYTES)
+      throw new RangeError(`pushed option of ${optionLength} bytes: ${option.slice(0, 40)}…`);
     if (length + optionLength >= PUSH_BUNDLE_BYTES - PUSH_RESERVE_BYTES) {
       messages.push(`${message},push-continuation 2`);
       message = 'PUSH_REPLY';

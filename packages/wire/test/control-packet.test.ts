@@ -40,7 +40,15 @@ describe('packets that must not parse', () => {
 
 describe('malformed packets', () => {
   // These say that no session starts. Some are well-formed: whoever starts sessions refuses them.
-  const wellFormed = ['mal-keyid7-reset', 'mal-zero-sid', 'mal-ack0', 'mal-reset-id1', 'mal-reset-idmax', 'mal-reset-trailing', 'mal-soft-unknown'];
+  const wellFormed = [
+    'mal-keyid7-reset',
+    'mal-zero-sid',
+    'mal-ack0',
+    'mal-reset-id1',
+    'mal-reset-idmax',
+    'mal-reset-trailing',
+    'mal-soft-unknown',
+  ];
   const cases = plain.filter((v) => v.id.startsWith('mal-'));
   test.each(cases.map((v) => [v.id, v] as const))('%s', (id, { inputs }) => {
     const result = parseControlPacket(fromHex(inputs.packet));
@@ -59,7 +67,8 @@ test('every cut of every packet is refused or parses as a shorter payload', () =
     const bytes = fromHex(inputs.packet);
     for (let length = 0; length < bytes.length; length++) {
       const result = parseControlPacket(bytes.subarray(0, length));
-      if (result.ok) expect(controlPacketOverhead(result.value.opcode, result.value.acks.length)).toBeLessThanOrEqual(length);
+      if (result.ok)
+        expect(controlPacketOverhead(result.value.opcode, result.value.acks.length)).toBeLessThanOrEqual(length);
     }
   }
 });
@@ -121,8 +130,14 @@ test('any bytes give a value or a reason', () => {
 test('a packet that contradicts itself is our bug', () => {
   const sessionId = new Uint8Array(8).fill(1);
   const payload = new Uint8Array(0);
-  expect(() => emitControlPacket({ opcode: P_CONTROL_V1, keyId: 0, sessionId, acks: [1], messageId: 1, payload })).toThrow(RangeError);
+  expect(() =>
+    emitControlPacket({ opcode: P_CONTROL_V1, keyId: 0, sessionId, acks: [1], messageId: 1, payload }),
+  ).toThrow(RangeError);
   expect(() => emitControlPacket({ opcode: P_CONTROL_V1, keyId: 0, sessionId, acks: [], payload })).toThrow(RangeError);
-  expect(() => emitControlPacket({ opcode: P_ACK_V1, keyId: 0, sessionId, acks: [], messageId: 1, payload })).toThrow(RangeError);
-  expect(() => emitControlPacket({ opcode: 9, keyId: 0, sessionId, acks: [], messageId: 1, payload })).toThrow(RangeError);
+  expect(() => emitControlPacket({ opcode: P_ACK_V1, keyId: 0, sessionId, acks: [], messageId: 1, payload })).toThrow(
+    RangeError,
+  );
+  expect(() => emitControlPacket({ opcode: 9, keyId: 0, sessionId, acks: [], messageId: 1, payload })).toThrow(
+    RangeError,
+  );
 });

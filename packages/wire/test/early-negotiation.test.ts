@@ -16,9 +16,12 @@ test('other bits and unknown types are skipped', () => {
   expect(value(parseEarlyNegotiation(fromHex('00090000')))).toEqual({ resendWkc: false });
 });
 
-test.each(['00', '000100', '0001000200', '0001000100', '00010003000100', '0007ffff00', '00010002000100'])('%s is refused', (hex) => {
-  expect(parseEarlyNegotiation(fromHex(hex)).ok).toBe(false);
-});
+test.each(['00', '000100', '0001000200', '0001000100', '00010003000100', '0007ffff00', '00010002000100'])(
+  '%s is refused',
+  (hex) => {
+    expect(parseEarlyNegotiation(fromHex(hex)).ok).toBe(false);
+  },
+);
 
 test('any bytes give a value or a reason', () => {
   fc.assert(

@@ -13,8 +13,9 @@ import {
   isPing,
   OCC_MAGIC,
   type OccMessage,
-  parseOccMessage,
+  type Parsed,
   PING_PAYLOAD,
+  parseOccMessage,
   StreamDeframer,
 } from '../src/index.js';
 import { fromHex, toHex, value, vectors } from './vectors.js';
@@ -22,16 +23,19 @@ import { fromHex, toHex, value, vectors } from './vectors.js';
 const all = vectors('framing_reliable');
 
 describe('fragment header vectors', () => {
-  test.each(all.filter((v) => v.id.startsWith('frag-')).map((v) => [v.id, v] as const))('%s', (_id, { inputs, expected }) => {
-    const header = fragmentHeader(inputs.type, inputs.seq_id, inputs.frag_id, inputs.size);
-    expect(header.toString(16).padStart(8, '0')).toBe(expected.header);
-    expect([fragmentType(header), fragmentSequenceId(header), fragmentNumber(header), fragmentSize(header)]).toEqual([
-      inputs.type,
-      inputs.seq_id,
-      inputs.frag_id,
-      inputs.size,
-    ]);
-  });
+  test.each(all.filter((v) => v.id.startsWith('frag-')).map((v) => [v.id, v] as const))(
+    '%s',
+    (_id, { inputs, expected }) => {
+      const header = fragmentHeader(inputs.type, inputs.seq_id, inputs.frag_id, inputs.size);
+      expect(header.toString(16).padStart(8, '0')).toBe(expected.header);
+      expect([fragmentType(header), fragmentSequenceId(header), fragmentNumber(header), fragmentSize(header)]).toEqual([
+        inputs.type,
+        inputs.seq_id,
+        inputs.frag_id,
+        inputs.size,
+      ]);
+    },
+  );
 });
 
 describe('stream vectors', () => {
@@ -43,7 +47,9 @@ describe('stream vectors', () => {
       expect(results.at(-1).ok).toBe(false);
       expect(stream.handleBytes(fromHex('000138')).ok).toBe(false);
     } else {
-      expect(results.flatMap((result: any) => value<Uint8Array[]>(result)).map(toHex)).toEqual(expected.packets);
+      expect(results.flatMap((result: Parsed<readonly Uint8Array[]>) => value(result)).map(toHex)).toEqual(
+        expected.packets,
+      );
     }
   });
 
@@ -58,7 +64,9 @@ describe('stream vectors', () => {
       }
     }
     const stream = deframer();
-    expect([...bytes].flatMap((byte) => value(stream.handleBytes(Uint8Array.of(byte))).map(toHex))).toEqual(expected.packets);
+    expect([...bytes].flatMap((byte) => value(stream.handleBytes(Uint8Array.of(byte))).map(toHex))).toEqual(
+      expected.packets,
+    );
   });
 
   test('the longest packet passes, one byte more does not', () => {

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { emitKeyMethod2Client, emitKeyMethod2Server, parseKeyMethod2Client, parseKeyMethod2Server } from '../src/index.js';
+import {
+  emitKeyMethod2Client,
+  emitKeyMethod2Server,
+  parseKeyMethod2Client,
+  parseKeyMethod2Server,
+} from '../src/index.js';
 import { fromHex, toHex, value, vectors } from './vectors.js';
 
 const all = vectors('key_method2');
@@ -46,16 +51,25 @@ describe('messages to refuse', () => {
   });
 });
 
-const keys = { preMaster: new Uint8Array(48).fill(1), random1: new Uint8Array(32).fill(2), random2: new Uint8Array(32).fill(3) };
+const keys = {
+  preMaster: new Uint8Array(48).fill(1),
+  random1: new Uint8Array(32).fill(2),
+  random2: new Uint8Array(32).fill(3),
+};
 const credentials = { optionsString: 'V4', username: 'u', password: 'p', peerInfo: 'IV_PROTO=2\n' };
 
 /** The client's message with its four texts given as raw fields. */
 function raw(...fields: (string | Uint8Array)[]): Uint8Array {
   const parts = fields.map((field) => (typeof field === 'string' ? new TextEncoder().encode(`${field}\0`) : field));
-  return Uint8Array.from(Buffer.concat([
-    Buffer.from('0000000002', 'hex'), keys.preMaster, keys.random1, keys.random2,
-    ...parts.flatMap((part) => [Uint8Array.of(part.length >> 8, part.length), part]),
-  ]));
+  return Uint8Array.from(
+    Buffer.concat([
+      Buffer.from('0000000002', 'hex'),
+      keys.preMaster,
+      keys.random1,
+      keys.random2,
+      ...parts.flatMap((part) => [Uint8Array.of(part.length >> 8, part.length), part]),
+    ]),
+  );
 }
 
 test('absent and empty are different on the wire and after it', () => {
@@ -67,7 +81,12 @@ test('absent and empty are different on the wire and after it', () => {
 });
 
 test('an options string is always sent', () => {
-  const bytes = emitKeyMethod2Server({ random1: keys.random1, random2: keys.random2, optionsString: undefined, peerInfo: undefined });
+  const bytes = emitKeyMethod2Server({
+    random1: keys.random1,
+    random2: keys.random2,
+    optionsString: undefined,
+    peerInfo: undefined,
+  });
   expect(toHex(bytes.subarray(69))).toBe('000100000000000000');
 });
 
@@ -75,7 +94,12 @@ test('the limit is 128 bytes with the NUL, and what follows is still found', () 
   const fits = value(parseKeyMethod2Client(raw('V4', 'u'.repeat(127), 'p', 'IV_PROTO=2\n')));
   expect(fits).toMatchObject({ username: 'u'.repeat(127), peerInfo: 'IV_PROTO=2\n', credentialsTooLong: false });
   const over = value(parseKeyMethod2Client(raw('V4', 'u'.repeat(128), 'p', 'IV_PROTO=2\n')));
-  expect(over).toMatchObject({ username: undefined, password: 'p', peerInfo: 'IV_PROTO=2\n', credentialsTooLong: true });
+  expect(over).toMatchObject({
+    username: undefined,
+    password: 'p',
+    peerInfo: 'IV_PROTO=2\n',
+    credentialsTooLong: true,
+  });
   expect(() => emitKeyMethod2Client({ ...keys, ...credentials, password: 'p'.repeat(128) })).toThrow(RangeError);
 });
 
@@ -85,7 +109,11 @@ test('an options string of 512 bytes with its NUL passes, one more does not', ()
 });
 
 test('a missing tail counts as absent; bytes behind the end are thrown away', () => {
-  expect(value(parseKeyMethod2Client(raw('V4')))).toMatchObject({ optionsString: 'V4', username: undefined, peerInfo: undefined });
+  expect(value(parseKeyMethod2Client(raw('V4')))).toMatchObject({
+    optionsString: 'V4',
+    username: undefined,
+    peerInfo: undefined,
+  });
   expect(value(parseKeyMethod2Client(raw()))).toMatchObject({ optionsString: undefined });
   const whole = emitKeyMethod2Client({ ...keys, ...credentials });
   const longer = Uint8Array.from([...whole, ...new TextEncoder().encode('PUSH_REQUEST\0')]);
@@ -94,7 +122,10 @@ test('a missing tail counts as absent; bytes behind the end are thrown away', ()
 
 test('a password that is not UTF-8 is refused, one that is passes, with a byte order mark as with any character', () => {
   expect(parseKeyMethod2Client(raw('V4', 'u', Uint8Array.of(0xff, 0), '')).ok).toBe(false);
-  expect(value(parseKeyMethod2Client(raw('V4', 'ü', '\ufeffp', '')))).toMatchObject({ username: 'ü', password: '\ufeffp' });
+  expect(value(parseKeyMethod2Client(raw('V4', 'ü', '\ufeffp', '')))).toMatchObject({
+    username: 'ü',
+    password: '\ufeffp',
+  });
 });
 
 test('any bytes give a value or a reason', () => {

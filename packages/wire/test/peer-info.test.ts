@@ -13,7 +13,11 @@ describe('vectors', () => {
 
 test('order is kept, the first of two counts, other lines are skipped', () => {
   const info = parsePeerInfo('B=1\nnonsense\nA=2\nB=3\n=4\nX-Y=5\nC=\u001b[2J\nD=\r\nE=\n');
-  expect([...info]).toEqual([['B', '1'], ['A', '2'], ['E', '']]);
+  expect([...info]).toEqual([
+    ['B', '1'],
+    ['A', '2'],
+    ['E', ''],
+  ]);
 });
 
 test('the peer id is at most 0xfffffe', () => {
@@ -29,7 +33,12 @@ test('a number does not overflow', () => {
 });
 
 test('emit writes lines, and refuses what would forge one', () => {
-  expect(emitPeerInfo([['IV_VER', '2.6'], ['IV_PROTO', '990']])).toBe('IV_VER=2.6\nIV_PROTO=990\n');
+  expect(
+    emitPeerInfo([
+      ['IV_VER', '2.6'],
+      ['IV_PROTO', '990'],
+    ]),
+  ).toBe('IV_VER=2.6\nIV_PROTO=990\n');
   expect(() => emitPeerInfo([['UV_X', 'a\nIV_PROTO=2']])).toThrow(RangeError);
   expect(() => emitPeerInfo([['UV=X', 'a']])).toThrow(RangeError);
 });

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   MAX_PUSH_OPTION_BYTES,
-  parseControlMessage,
   PUSH_BUNDLE_BYTES,
   PushAssembly,
   type PushPart,
+  parseControlMessage,
   splitPushReply,
   splitPushUpdate,
 } from '../src/index.js';
@@ -34,7 +34,8 @@ test('many options make several, each below the bundle', () => {
   const options = Array.from({ length: 200 }, (_, i) => `route 10.0.${i}.0 255.255.255.0`);
   const messages = splitPushReply(options);
   expect(messages.length).toBeGreaterThan(4);
-  for (const message of messages) expect(message.length).toBeLessThan(PUSH_BUNDLE_BYTES - 84 + ',push-continuation 2'.length + 1);
+  for (const message of messages)
+    expect(message.length).toBeLessThan(PUSH_BUNDLE_BYTES - 84 + ',push-continuation 2'.length + 1);
   const assembly = new PushAssembly();
   const results = messages.map((message) => value(assembly.handlePart(part(message))));
   expect(results.slice(0, -1).every((result) => result === undefined)).toBe(true);
@@ -59,7 +60,9 @@ test('a server that never ends its reply is refused', () => {
 });
 
 test('split and join are inverse for any options', () => {
-  const option = fc.string({ minLength: 1, maxLength: 300 }).filter((text) => !text.includes(',') && !text.includes('push-continuation'));
+  const option = fc
+    .string({ minLength: 1, maxLength: 300 })
+    .filter((text) => !text.includes(',') && !text.includes('push-continuation'));
   fc.assert(
     fc.property(fc.array(option, { maxLength: 40 }), (options) => {
       const assembly = new PushAssembly();
