@@ -27,3 +27,8 @@ export const FATE_SEAL = 5;
 export const FATE_TO_LINK = 6;
 /** A plain inner packet, ready to be written to the device. */
 export const FATE_TO_DEVICE = 7;
+/**
+ * An authentic and fresh packet of the peer in `slot` that a stage has used up (a ping): it goes nowhere, but unlike a dropped row it proves that
+ * the peer is where the packet came from.
+ */
+export const FATE_CONSUMED = 8;

@@ -1,4 +1,5 @@
 export {
+  FATE_CONSUMED,
   FATE_DROPPED,
   FATE_INNER,
   FATE_OPEN,
