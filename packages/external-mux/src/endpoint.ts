@@ -8,6 +8,7 @@ import {
   type LinkAddress,
 } from '@openvpnd/memory';
 import ipaddr from 'ipaddr.js';
+import { sameWords } from './address-table.js';
 
 /** A transport address as people write it. */
 export interface Endpoint {
@@ -104,8 +105,7 @@ export function parseLinkAddress(text: string, link = 0): LinkAddress | undefine
 
 /** Whether two addresses are the same, link and all. */
 export function sameLinkAddress(a: LinkAddress, b: LinkAddress): boolean {
-  for (let i = 0; i < ADDRESS_WORDS; i += 1) if (a[i] !== b[i]) return false;
-  return true;
+  return sameWords(a, 0, b, 0);
 }
 
 function formatIpv4(host: number): string {

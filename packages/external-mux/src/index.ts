@@ -1,3 +1,5 @@
+export { AddressTable } from './address-table.js';
+export { EXTERNAL_DROP_CODES, type ExternalDropCode } from './drop-code.js';
 export {
   type Endpoint,
   endpointOf,
@@ -8,4 +10,6 @@ export {
   parseLinkAddress,
   sameLinkAddress,
 } from './endpoint.js';
+export { ExternalMux, type ExternalMuxOptions, type FloatedPeer } from './external-mux.js';
+export { halfSipHash } from './half-siphash.js';
 export type { LinkSocket, Readiness } from './ports.js';

@@ -1,0 +1,382 @@
+import {
+  ADDRESS_LINK,
+  ADDRESS_WORDS,
+  FATE_CONSUMED,
+  FATE_DROPPED,
+  FATE_INNER,
+  FATE_OPEN,
+  FATE_PUNT,
+  FATE_RAW,
+  FATE_TO_LINK,
+  type LinkAddress,
+  NO_SLOT,
+  type PacketVector,
+} from '@openvpnd/memory';
+import type { Instant, Random } from '@openvpnd/sans-io';
+import {
+  keyIdOf,
+  opcodeOf,
+  P_ACK_V1,
+  P_CONTROL_HARD_RESET_CLIENT_V2,
+  P_CONTROL_HARD_RESET_CLIENT_V3,
+  P_CONTROL_HARD_RESET_SERVER_V2,
+  P_CONTROL_SOFT_RESET_V1,
+  P_CONTROL_V1,
+  P_CONTROL_WKC_V1,
+  P_DATA_V1,
+  P_DATA_V2,
+} from '@openvpnd/wire';
+import { AddressTable, sameWords } from './address-table.js';
+import { EXTERNAL_DROP_CODES, type ExternalDropCode } from './drop-code.js';
+
+/** The peer id of a P_DATA_V2 packet that carries none; also one more than the largest slot. */
+const NO_PEER_ID = 0xffffff;
+/** Opcode and peer id. */
+const DATA_V2_HEADER_BYTES = 4;
+/** Opcode and session id: the smallest control packet that is looked at. OpenVPN: tls_pre_decrypt(). */
+const SMALLEST_CONTROL_BYTES = 9;
+/** Opcode, session id, ack count, message id: the smallest reset; with one ack and no message id an ack is larger. */
+const SMALLEST_OPENING_BYTES = 14;
+/** First packets of strangers that one batch hands on: each costs a MAC, and established peers come first. */
+const DEFAULT_OPENINGS_PER_BATCH = 64;
+/** Control packets of one peer that one batch hands on: twice what a whole receive window and its acks need. Only its address need be forged. */
+const DEFAULT_CONTROLS_PER_PEER_PER_BATCH = 32;
+
+export interface ExternalMuxOptions {
+  /** Gives the key of the address hash. */
+  readonly random: Random;
+  /** Slots are 0 … maxPeers - 1, and so are peer ids; at most 2^24 - 1. A client has 1. */
+  readonly maxPeers: number;
+  /**
+   * `server`: a P_DATA_V2 packet belongs to the peer whose id it carries. `client`: one peer, slot 0, known by its address; peer ids are not
+   * looked at.
+   */
+  readonly role: 'server' | 'client';
+  /**
+   * Whether authentic packets from a new address may move a peer. Default: a server yes, a client no (`--float`). For a client it also lets control
+   * packets from any address in.
+   */
+  readonly float?: boolean;
+  readonly openingsPerBatch?: number;
+  readonly controlsPerPeerPerBatch?: number;
+}
+
+/** A peer that has spoken authentically from an address that is not its own. */
+export interface FloatedPeer {
+  readonly slot: number;
+  /** Where it is now. A copy. */
+  readonly address: LinkAddress;
+  /** Who has that address at present; NO_SLOT: nobody. A float onto an address that is held is refused by `commitFloat`. */
+  readonly holder: number;
+}
+
+/**
+ * From packets of links to peer slots and back: tells data from control, finds whose a packet is, and gives packets to be sent their address.
+ * Edits vectors in place and allocates nothing for a packet. OpenVPN: multi_get_create_instance_udp(), tls_pre_decrypt()'s first part.
+ */
+export class ExternalMux {
+  readonly #maxPeers: number;
+  readonly #isServer: boolean;
+  readonly #float: boolean;
+  readonly #openingsPerBatch: number;
+  readonly #controlsPerPeerPerBatch: number;
+  readonly #table: AddressTable;
+  /** Address words of each slot; family 0 where there is no peer. */
+  readonly #addresses: Uint32Array<ArrayBuffer>;
+  /** Links that carry one stream connection each. Bounded by the links that the application opens. */
+  readonly #streamLinks: Set<number> = new Set();
+  /** Control packets of each slot in the batch that `#controlBatch` names: stamps, so that no batch has to clear a table. */
+  readonly #controls: Uint32Array<ArrayBuffer>;
+  readonly #controlBatch: Uint32Array<ArrayBuffer>;
+  readonly #drops: Float64Array<ArrayBuffer> = new Float64Array(EXTERNAL_DROP_CODES.length);
+  #batch = 0;
+  #openings = 0;
+  #strangers = 0;
+
+  constructor(options: ExternalMuxOptions) {
+    const { maxPeers } = options;
+    if (!Number.isInteger(maxPeers) || maxPeers < 1 || maxPeers > NO_PEER_ID) {
+      throw new RangeError('peer ids have 24 bits, and the last of them means none');
+    }
+    this.#maxPeers = maxPeers;
+    this.#isServer = options.role === 'server';
+    this.#float = options.float ?? this.#isServer;
+    this.#openingsPerBatch = options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH;
+    this.#controlsPerPeerPerBatch = options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH;
+    this.#table = new AddressTable({ maxEntries: maxPeers, random: options.random });
+    this.#addresses = new Uint32Array(maxPeers * ADDRESS_WORDS);
+    this.#controls = new Uint32Array(maxPeers);
+    this.#controlBatch = new Uint32Array(maxPeers);
+  }
+
+  /** Tells that a link carries one stream connection, so that no peer floats onto or off it and its packets need no peer id. */
+  addStreamLink(id: number): void {
+    this.#streamLinks.add(id);
+  }
+
+  removeStreamLink(id: number): void {
+    this.#streamLinks.delete(id);
+  }
+
+  /**
+   * Enters a peer. The address is copied.
+   *
+   * @returns false when the slot has a peer or the address belongs to one: nothing changed
+   * @throws RangeError when the slot is out of range
+   */
+  addPeer(slot: number, address: LinkAddress): boolean {
+    this.#checkSlot(slot);
+    if (this.#isTaken(slot) || address[0] === 0) return false;
+    if (!this.#table.add(address, slot)) return false;
+    this.#addresses.set(address.subarray(0, ADDRESS_WORDS), slot * ADDRESS_WORDS);
+    return true;
+  }
+
+  /** Forgets a peer. Returns whether there was one. */
+  removePeer(slot: number): boolean {
+    this.#checkSlot(slot);
+    if (!this.#isTaken(slot)) return false;
+    const at = slot * ADDRESS_WORDS;
+    this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
+    this.#addresses.fill(0, at, at + ADDRESS_WORDS);
+    return true;
+  }
+
+  /** A copy of a peer's address; undefined where there is no peer. */
+  addressOf(slot: number): LinkAddress | undefined {
+    this.#checkSlot(slot);
+    if (!this.#isTaken(slot)) return undefined;
+    return this.#addresses.slice(slot * ADDRESS_WORDS, (slot + 1) * ADDRESS_WORDS);
+  }
+
+  /** The slot that has this address; NO_SLOT when none has. */
+  lookup(address: LinkAddress): number {
+    return this.#table.lookup(address, 0);
+  }
+
+  /**
+   * Sorts what came from a link: each RAW row becomes OPEN (data of the peer in `slot`), PUNT (control of the peer in `slot`, or with NO_SLOT
+   * a stranger's first packet) or DROPPED.
+   */
+  classifyBatch(_now: Instant, rx: PacketVector): void {
+    this.#openings = 0;
+    this.#strangers = 0;
+    this.#batch = (this.#batch + 1) >>> 0;
+    for (let row = 0; row < rx.count; row += 1) {
+      if (rx.fate[row] === FATE_RAW) this.#classify(rx, row);
+    }
+  }
+
+  /**
+   * The peers that spoke from a new address, each once, with the address of their last packet. To be asked between the opening of the batch and the
+   * internal multiplexer: only rows that are INNER or CONSUMED by then carried a valid tag and a fresh packet id.
+   */
+  floated(rx: PacketVector): readonly FloatedPeer[] {
+    if (this.#strangers === 0) return NOBODY;
+    const bySlot = new Map<number, FloatedPeer>();
+    for (let row = 0; row < rx.count; row += 1) {
+      if (rx.fate[row] !== FATE_INNER && rx.fate[row] !== FATE_CONSUMED) continue;
+      const slot = rx.slot[row];
+      if (slot >= this.#maxPeers || !this.#isTaken(slot)) continue;
+      const at = row * ADDRESS_WORDS;
+      if (sameWords(rx.addresses, at, this.#addresses, slot * ADDRESS_WORDS)) {
+        // Packets overtake each other: the peer was heard at home after all.
+        bySlot.delete(slot);
+        continue;
+      }
+      const address = rx.addresses.slice(at, at + ADDRESS_WORDS);
+      bySlot.set(slot, { slot, address, holder: this.#table.lookup(address, 0) });
+    }
+    return [...bySlot.values()];
+  }
+
+  /**
+   * Moves a peer to its new address. The address is copied. OpenVPN: multi_process_float().
+   *
+   * @returns false when there is no such peer, another one holds the address, or it is on a stream: nothing changed
+   */
+  commitFloat(slot: number, address: LinkAddress): boolean {
+    this.#checkSlot(slot);
+    if (!this.#isTaken(slot) || address[0] === 0) return false;
+    const at = slot * ADDRESS_WORDS;
+    if (this.#streamLinks.has(address[ADDRESS_LINK]) || this.#streamLinks.has(this.#addresses[at + ADDRESS_LINK]))
+      return false;
+    const holder = this.#table.lookup(address, 0);
+    if (holder !== NO_SLOT) return holder === slot;
+    this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
+    this.#table.add(address, slot);
+    this.#addresses.set(address.subarray(0, ADDRESS_WORDS), at);
+    return true;
+  }
+
+  /** Gives each row TO_LINK the address of its slot; one whose slot has none is dropped. */
+  addressBatch(tx: PacketVector): void {
+    for (let row = 0; row < tx.count; row += 1) {
+      if (tx.fate[row] !== FATE_TO_LINK) continue;
+      const slot = tx.slot[row];
+      if (slot >= this.#maxPeers || !this.#isTaken(slot)) {
+        this.#drop(tx, row, NO_ADDRESS);
+        continue;
+      }
+      const from = slot * ADDRESS_WORDS;
+      const to = row * ADDRESS_WORDS;
+      for (let word = 0; word < ADDRESS_WORDS; word += 1) tx.addresses[to + word] = this.#addresses[from + word];
+    }
+  }
+
+  /** How many rows were dropped for each reason, since the beginning. A copy. */
+  dropCounts(): Record<ExternalDropCode, number> {
+    const counts = {} as Record<ExternalDropCode, number>;
+    for (const [index, code] of EXTERNAL_DROP_CODES.entries()) counts[code] = this.#drops[index];
+    return counts;
+  }
+
+  #classify(rx: PacketVector, row: number): void {
+    const length = rx.length[row];
+    if (length === 0) {
+      this.#drop(rx, row, EMPTY);
+      return;
+    }
+    const start = rx.offset[row];
+    const opcode = opcodeOf(rx.bytes[start]);
+    if (opcode === P_DATA_V2) {
+      if (length < DATA_V2_HEADER_BYTES) {
+        this.#drop(rx, row, SHORT);
+        return;
+      }
+      const peerId = (rx.bytes[start + 1] << 16) | (rx.bytes[start + 2] << 8) | rx.bytes[start + 3];
+      // A stream belongs to one peer, whatever its packets say.
+      if (this.#isServer && peerId !== NO_PEER_ID && !this.#isStream(rx, row)) this.#classifyByPeerId(rx, row, peerId);
+      else this.#classifyDataByAddress(rx, row);
+    } else if (opcode === P_DATA_V1) {
+      this.#classifyDataByAddress(rx, row);
+    } else if (opcode < P_CONTROL_SOFT_RESET_V1 || opcode > P_CONTROL_WKC_V1) {
+      this.#drop(rx, row, OPCODE);
+    } else if (length < SMALLEST_CONTROL_BYTES) {
+      this.#drop(rx, row, SHORT);
+    } else {
+      this.#classifyControl(rx, row, opcode);
+    }
+  }
+
+  #classifyByPeerId(rx: PacketVector, row: number, peerId: number): void {
+    if (peerId >= this.#maxPeers || !this.#isTaken(peerId)) {
+      this.#drop(rx, row, UNKNOWN_PEER);
+      return;
+    }
+    const own = peerId * ADDRESS_WORDS;
+    if (!sameWords(rx.addresses, row * ADDRESS_WORDS, this.#addresses, own)) {
+      if (this.#streamLinks.has(this.#addresses[own + ADDRESS_LINK])) {
+        // The id went to a client of another transport, and its former owner still talks.
+        this.#drop(rx, row, OTHER_PROTOCOL);
+        return;
+      }
+      if (!this.#float) {
+        this.#drop(rx, row, OTHER_ADDRESS);
+        return;
+      }
+      this.#strangers += 1;
+    }
+    rx.slot[row] = peerId;
+    rx.fate[row] = FATE_OPEN;
+  }
+
+  #classifyDataByAddress(rx: PacketVector, row: number): void {
+    let slot = this.#table.lookup(rx.addresses, row * ADDRESS_WORDS);
+    if (slot === NO_SLOT) {
+      if (this.#isServer || !this.#isTaken(0)) {
+        this.#drop(rx, row, UNKNOWN_SOURCE);
+        return;
+      }
+      if (!this.#float) {
+        this.#drop(rx, row, OTHER_ADDRESS);
+        return;
+      }
+      this.#strangers += 1;
+      slot = 0;
+    }
+    rx.slot[row] = slot;
+    rx.fate[row] = FATE_OPEN;
+  }
+
+  #classifyControl(rx: PacketVector, row: number, opcode: number): void {
+    let slot = this.#table.lookup(rx.addresses, row * ADDRESS_WORDS);
+    if (slot === NO_SLOT) {
+      if (this.#isServer || !this.#isTaken(0)) {
+        this.#classifyOpening(rx, row, opcode);
+        return;
+      }
+      if (!this.#float) {
+        this.#drop(rx, row, OTHER_ADDRESS);
+        return;
+      }
+      slot = 0;
+    }
+    if (this.#controlBatch[slot] !== this.#batch) {
+      this.#controlBatch[slot] = this.#batch;
+      this.#controls[slot] = 0;
+    }
+    if (this.#controls[slot] >= this.#controlsPerPeerPerBatch) {
+      this.#drop(rx, row, CONTROL_LIMIT);
+      return;
+    }
+    this.#controls[slot] += 1;
+    rx.slot[row] = slot;
+    rx.fate[row] = FATE_PUNT;
+  }
+
+  /** What a stranger may begin with; wire protocol of the stateless handshake, step 1. OpenVPN: tls_pre_decrypt_lite(). */
+  #classifyOpening(rx: PacketVector, row: number, opcode: number): void {
+    const opens =
+      opcode === P_CONTROL_HARD_RESET_CLIENT_V2 ||
+      opcode === P_CONTROL_HARD_RESET_CLIENT_V3 ||
+      opcode === P_CONTROL_V1 ||
+      opcode === P_CONTROL_WKC_V1 ||
+      opcode === P_ACK_V1 ||
+      // Point to point, either end may be the TLS server and speak first.
+      (!this.#isServer && opcode === P_CONTROL_HARD_RESET_SERVER_V2);
+    if (!opens || rx.length[row] < SMALLEST_OPENING_BYTES || keyIdOf(rx.bytes[rx.offset[row]]) !== 0) {
+      this.#drop(rx, row, NO_OPENING);
+      return;
+    }
+    if (this.#openings >= this.#openingsPerBatch) {
+      this.#drop(rx, row, OPENING_LIMIT);
+      return;
+    }
+    this.#openings += 1;
+    rx.slot[row] = NO_SLOT;
+    rx.fate[row] = FATE_PUNT;
+  }
+
+  #isStream(rx: PacketVector, row: number): boolean {
+    return this.#streamLinks.size > 0 && this.#streamLinks.has(rx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK]);
+  }
+
+  #isTaken(slot: number): boolean {
+    return this.#addresses[slot * ADDRESS_WORDS] !== 0;
+  }
+
+  #checkSlot(slot: number): void {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= this.#maxPeers) throw new RangeError(`no such slot: ${slot}`);
+  }
+
+  #drop(vector: PacketVector, row: number, code: number): void {
+    vector.fate[row] = FATE_DROPPED;
+    this.#drops[code] += 1;
+  }
+}
+
+const NOBODY: readonly FloatedPeer[] = [];
+
+// Indices of the counters, so that counting allocates and looks up nothing.
+const EMPTY = EXTERNAL_DROP_CODES.indexOf('empty');
+const SHORT = EXTERNAL_DROP_CODES.indexOf('short');
+const OPCODE = EXTERNAL_DROP_CODES.indexOf('opcode');
+const UNKNOWN_SOURCE = EXTERNAL_DROP_CODES.indexOf('unknown-source');
+const UNKNOWN_PEER = EXTERNAL_DROP_CODES.indexOf('unknown-peer');
+const OTHER_PROTOCOL = EXTERNAL_DROP_CODES.indexOf('other-protocol');
+const OTHER_ADDRESS = EXTERNAL_DROP_CODES.indexOf('other-address');
+const NO_OPENING = EXTERNAL_DROP_CODES.indexOf('no-opening');
+const OPENING_LIMIT = EXTERNAL_DROP_CODES.indexOf('opening-limit');
+const CONTROL_LIMIT = EXTERNAL_DROP_CODES.indexOf('control-limit');
+const NO_ADDRESS = EXTERNAL_DROP_CODES.indexOf('no-address');
