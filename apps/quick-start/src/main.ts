@@ -5,7 +5,10 @@ import { addSystemDirectoriesToPath, missingForLab, missingForUserNamespace } fr
 import { runTunnel } from './run-tunnel.js';
 import { formatSummary } from './summary.js';
 
-const daemon = process.argv.length > 2 ? process.argv.slice(2) : [process.execPath, fileURLToPath(new URL('../../openvpnd/dist/main.js', import.meta.url))];
+const daemon =
+  process.argv.length > 2
+    ? process.argv.slice(2)
+    : [process.execPath, fileURLToPath(new URL('../../openvpnd/dist/main.js', import.meta.url))];
 
 addSystemDirectoriesToPath();
 process.exitCode = process.getuid?.() === 0 ? await show() : await showInUserNamespace();
