@@ -77,7 +77,7 @@ export function endpointOf(address: LinkAddress): Endpoint | undefined {
 
 /**
  * An address as OpenVPN's log tells it: `[AF_INET]192.0.2.1:1194`, `[AF_INET6]2001:db8::1:1194` (no brackets around the host),
- * `[AF_UNSPEC]` without an address. OpenVPN: print_sockaddr_ex().
+ * `[AF_INET][undef]:1194` for the wildcard, `[AF_UNSPEC]` without an address. OpenVPN: print_sockaddr_ex().
  */
 export function formatLinkAddress(address: LinkAddress): string {
   const endpoint = endpointOf(address);
@@ -87,7 +87,9 @@ export function formatLinkAddress(address: LinkAddress): string {
 /** {@link formatLinkAddress} for an endpoint. */
 export function formatEndpoint(endpoint: Endpoint): string {
   const scope = endpoint.scope ? `%${endpoint.scope}` : '';
-  return `[${endpoint.family === 4 ? 'AF_INET' : 'AF_INET6'}]${endpoint.address}${scope}:${endpoint.port}`;
+  const wildcard = endpoint.address === (endpoint.family === 4 ? '0.0.0.0' : '::');
+  const host = wildcard ? '[undef]' : endpoint.address + scope;
+  return `[${endpoint.family === 4 ? 'AF_INET' : 'AF_INET6'}]${host}:${endpoint.port}`;
 }
 
 /**
@@ -97,7 +99,9 @@ export function formatEndpoint(endpoint: Endpoint): string {
 export function parseLinkAddress(text: string, link = 0): LinkAddress | undefined {
   const match = /^(?:\[(AF_INET6?)\])?(.+):([0-9]{1,5})$/.exec(text);
   if (match === null) return undefined;
-  const endpoint = parseEndpoint(match[2], Number(match[3]));
+  const wildcard = match[1] === 'AF_INET6' ? '::' : '0.0.0.0';
+  const host = match[2] === '[undef]' && match[1] !== undefined ? wildcard : match[2];
+  const endpoint = parseEndpoint(host, Number(match[3]));
   if (endpoint === undefined) return undefined;
   if (match[1] !== undefined && match[1] !== (endpoint.family === 4 ? 'AF_INET' : 'AF_INET6')) return undefined;
   return linkAddress(endpoint, link);

@@ -12,4 +12,6 @@ export {
 } from './endpoint.js';
 export { ExternalMux, type ExternalMuxOptions, type FloatedPeer } from './external-mux.js';
 export { halfSipHash } from './half-siphash.js';
+export { bindError, LinkError, systemErrorText } from './link-error.js';
 export type { LinkSocket, Readiness } from './ports.js';
+export type { UdpLinkOptions } from './udp-link-options.js';

@@ -38,7 +38,8 @@ describe('endpoints', () => {
     ['2001:DB8:0:0::1', 1, '[AF_INET6]2001:db8::1:1'],
     ['::ffff:192.0.2.1', 1194, '[AF_INET6]::ffff:192.0.2.1:1194'],
     ['fe80::1%3', 1194, '[AF_INET6]fe80::1%3:1194'],
-    ['::', 0, '[AF_INET6]:::0'],
+    ['::', 0, '[AF_INET6][undef]:0'],
+    ['0.0.0.0', 1194, '[AF_INET][undef]:1194'],
   ])('writes %s port %i as %s and reads it back', (host, port, text) => {
     const endpoint = parseEndpoint(host, port);
     if (endpoint === undefined) throw new Error('refused');
