@@ -1,5 +1,4 @@
 import { networkInterfaces } from 'node:os';
-import { endpointOf, linkAddress, parseEndpoint } from '@openvpnd/external-mux';
 import {
   ADDRESS_FAMILY,
   ADDRESS_HOST,
@@ -8,6 +7,7 @@ import {
   ADDRESS_WORDS,
   type LinkAddress,
 } from '@openvpnd/memory';
+import { endpointOf, linkAddress, parseEndpoint } from '../endpoint.js';
 
 /** Texts and words that are remembered: peers choose addresses, so the memory is emptied when it is full. */
 const REMEMBERED_HOSTS = 4096;

@@ -1,13 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import {
-  bindError,
-  type Endpoint,
-  type LinkSocket,
-  linkAddress,
-  type Readiness,
-  type UdpLinkOptions,
-} from '@openvpnd/external-mux';
-import {
   ADDRESS_LINK,
   ADDRESS_PORT,
   ADDRESS_WORDS,
@@ -16,6 +8,10 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
+import { type Endpoint, linkAddress } from '../endpoint.js';
+import { bindError } from '../link-error.js';
+import type { LinkSocket, Readiness } from '../ports.js';
+import type { UdpLinkOptions } from '../udp-link-options.js';
 import { HostText, parseHost, withPort } from './host-text.js';
 
 /** Packets that wait for the driver: some turns of a fast link. Beyond it they are dropped, as the kernel would. */
