@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root } from './fences/fences.js';
+import { importsOf } from './fences/imports.js';
 import type { Manifest } from './fences/manifest-violations.js';
 
 /**
@@ -63,14 +64,17 @@ describe.for(described)('$manifest.name', ({ directory, manifest }) => {
 
   test('installs alone, and every entry loads', () => {
     mkdirSync(project, { recursive: true });
+    // What the example imports besides, its reader would install besides.
+    const named = examples
+      .flatMap(({ code }) => importsOf(code))
+      .map(({ specifier }) => specifier.split('/').slice(0, 2).join('/'));
+    const wanted = published.filter((one) => one.manifest === manifest || named.includes(one.manifest.name));
+    const dependencies = Object.fromEntries(
+      wanted.map((one) => [one.manifest.name, `file:${tarballOf(one.manifest)}`]),
+    );
     writeFileSync(
       join(project, 'package.json'),
-      JSON.stringify({
-        name: 'stranger',
-        private: true,
-        type: 'module',
-        dependencies: { [manifest.name]: `file:${tarballOf(manifest)}` },
-      }),
+      JSON.stringify({ name: 'stranger', private: true, type: 'module', dependencies }),
     );
     writeFileSync(
       join(project, 'pnpm-workspace.yaml'),
