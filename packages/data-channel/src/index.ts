@@ -1,1 +1,19 @@
+export { DataChannel, type DataChannelOptions, type DataKeyOptions } from './data-channel.js';
+export { DATA_DROPS, type DataDrop } from './drops.js';
+export { AEAD_LIMITS, type AeadLimits } from './key-slots.js';
+export { clampMss } from './mss-clamp.js';
+export type { PeerCounters } from './peer-counters.js';
+export type { PeerSettings } from './peer-settings.js';
 export type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';
+export {
+  DEFAULT_REPLAY_WINDOW,
+  MAX_REPLAY_WINDOW_PACKETS,
+  REPLAY_ACCEPTED,
+  REPLAY_SEEN,
+  REPLAY_TOO_OLD,
+  REPLAY_ZERO,
+  type ReplayVerdict,
+  ReplayWindow,
+  type ReplayWindowOptions,
+} from './replay-window.js';
+export type { DataSignal, RenegotiateReason } from './signals.js';
