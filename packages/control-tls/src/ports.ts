@@ -56,6 +56,8 @@ export interface TlsEngine {
   writeCiphertext(bytes: Uint8Array): void;
   /** Exactly one TLS record for the peer; 1 … 16384 bytes. Copied. Not before 'secure'. */
   writePlaintext(bytes: Uint8Array): void;
+  /** Whether something given to `writePlaintext` was not yet taken as 'ciphertext'. False after 'failed' and `close`. */
+  plaintextPending(): boolean;
   /** Removes and returns what happened since the last call. */
   takeEvents(): readonly TlsEvent[];
   /** RFC 5705 without a context. After 'secure'. The caller owns and zeroes the result. Throws when the TLS version has no exporter. */

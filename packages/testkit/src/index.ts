@@ -1,3 +1,4 @@
+export { FakeTls, FakeTlsFactory, type FakeTlsOptions, type FakeTlsRefusal, fakeCertificate } from './fake-tls.js';
 export { type InnerPacket, innerUdp, innerUdpPayload } from './inner-packet.js';
 export { BLACKHOLE, type LinkConditions, PERFECT } from './link-conditions.js';
 export { SeededRandom } from './seeded-random.js';

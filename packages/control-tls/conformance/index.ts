@@ -1,0 +1,1 @@
+export { describeTlsEngine, MAX_TURNS, pump, type TlsEngineWorld, TlsParty } from './tls-engine.js';
