@@ -5,6 +5,7 @@ export {
   parseDynamicChallenge,
   type RetryAdvance,
 } from './auth-failure.js';
+export { decodeBase64, encodeBase64 } from './base64.js';
 export {
   COMPRESS_LZ4_SWAP,
   COMPRESS_LZO,
@@ -120,6 +121,7 @@ export {
   peerInfoInteger,
   peerInfoPeerId,
 } from './peer-info.js';
+export { emitPem, parsePem } from './pem.js';
 export { isPing, PING_PAYLOAD } from './ping.js';
 export {
   joinPushReplies,

@@ -4,9 +4,7 @@ export interface Vector {
   readonly id: string;
   readonly description: string;
   // The files mix many shapes; each test knows its own.
-  // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly inputs: any;
-  // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly expected: any;
 }
 
