@@ -3,9 +3,7 @@ import { readFileSync } from 'node:fs';
 export interface Vector {
   readonly id: string;
   // The files mix many shapes; each test knows its own.
-  // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly inputs: any;
-  // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly expected: any;
 }
 
