@@ -1,28 +1,15 @@
-// Stand-ins for types of keygen and control-wrap until those packages have landed; then this file goes.
-import type { Instant, Secret } from '@openvpnd/sans-io';
+// Stand-ins for types of control-wrap until it has landed; then this file goes.
+import type { Instant } from '@openvpnd/sans-io';
 import type { Parsed } from '@openvpnd/wire';
 
-export interface DirectionalKey {
-  readonly cipherKey: Secret;
-  readonly implicitIv: Secret;
-  readonly hmacKey: Secret;
-}
-export interface DataChannelKeys {
-  readonly cipher: {
-    readonly name: string;
-    readonly keyBytes: number;
-    readonly kind: 'aead' | 'cbc' | 'none';
-    readonly blockBytes: number;
-  };
-  readonly send: DirectionalKey;
-  readonly receive: DirectionalKey;
-}
 export interface ControlWrap {
-  readonly name: string;
+  readonly name: 'none' | 'tls-auth' | 'tls-crypt' | 'tls-crypt-v2';
   readonly overheadBytes: number;
+  readonly wrappedKeyBytes: number;
   wrap(packet: Uint8Array): Uint8Array;
   unwrap(now: Instant, bytes: Uint8Array): Parsed<Uint8Array>;
 }
 export interface ControlWrapFactory {
-  create(unixSeconds: number): ControlWrap;
+  readonly name: ControlWrap['name'];
+  create(unixSeconds: number, firstPacketId?: number): ControlWrap;
 }

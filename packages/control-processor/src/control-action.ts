@@ -1,6 +1,6 @@
 import type { PeerCertificate } from '@openvpnd/control-tls';
+import type { DataChannelKeys } from '@openvpnd/keygen';
 import type { ControlMessage, PeerInfo } from '@openvpnd/wire';
-import type { DataChannelKeys } from './borrowed.js';
 import type { NegotiatedOptions } from './negotiated-options.js';
 
 /**

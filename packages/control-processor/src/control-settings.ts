@@ -18,12 +18,10 @@ export interface ControlSettings {
   readonly renegMs: number;
   /** The second parameter of --reneg-sec: take the interval at random between it and `renegMs`. */
   readonly renegMinMs?: number;
-  /** --tls-timeout, 2000: first retransmission. */
-  readonly tlsTimeoutMs: number;
+  /** --tls-timeout: wait before the first retransmission. Absent (better): half a second, then as the round trip is measured. */
+  readonly tlsTimeoutMs?: number;
   /** --max-packet-size, 1250: largest control packet with its IP and UDP headers. */
   readonly maxPacketBytes: number;
-  /** Bytes of IP and UDP/TCP header that count towards `maxPacketBytes`: 28 or 48. */
-  readonly transportOverheadBytes: number;
 
   /** Our options string, from `optionsString`. */
   readonly optionsString: string;

@@ -1,126 +1,355 @@
-import type { Instant } from '@openvpnd/sans-io';
+import { type Instant, type Log, NEVER, silentLog } from '@openvpnd/sans-io';
+import {
+  CONTROL_HEADER_BYTES,
+  type ControlPacket,
+  IV_PROTO_AUTH_PENDING_KW,
+  isControlOpcode,
+  isHardReset,
+  isZeroSessionId,
+  opcodeOf,
+  P_ACK_V1,
+  P_CONTROL_HARD_RESET_SERVER_V2,
+  parseControlPacket,
+  peerInfoInteger,
+  sessionIdHex,
+  withoutControlCharacters,
+} from '@openvpnd/wire';
 import type { ControlAction } from './control-action.js';
 import type { Credentials, Verdict } from './control-settings.js';
 import type { NegotiatedOptions } from './negotiated-options.js';
 import type { PulledOptions } from './pulled-options.js';
+import { SessionConduct } from './session-conduct.js';
+import { SessionTable } from './session-table.js';
 import type { TlsMultiOptions } from './tls-multi-options.js';
+import { TlsSession, type TlsSessionOptions } from './tls-session.js';
 
 const NOTHING: readonly ControlAction[] = [];
 
 /**
- * The control channel of one peer: its sessions (active, untrusted newcomer, lame duck) and their key states.
- * Sans-io: every input returns the actions that follow from it, in order. OpenVPN: struct tls_multi.
- *
- * SKELETON: the surface is final, the inside is being written.
+ * The control channel of one peer: its active session, an untrusted newcomer that may replace it, and the keys that
+ * outlive a session. Sans-io: every input returns the actions that follow from it, in order. After `session-lost`, `exit`,
+ * `auth-failed` and `restart` nothing is done any more: close it. OpenVPN: struct tls_multi with TM_ACTIVE, TM_INITIAL and
+ * TM_LAME_DUCK.
  */
 export class TlsMulti {
   readonly #options: TlsMultiOptions;
+  readonly #log: Log;
+  readonly #table = new SessionTable();
+  readonly #conduct: SessionConduct;
+  readonly #renegMs: number;
+  #credentials: Credentials | undefined;
 
   constructor(options: TlsMultiOptions) {
     this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#conduct = new SessionConduct(options, this.#table, this.#log);
+    this.#credentials = options.settings.credentials;
+    this.#renegMs = renegotiationInterval(options);
   }
 
-  /** Begins: a client (and a p2p peer that knows its remote) sends its hard reset; a server waits. Call once. */
-  start(_now: Instant): readonly ControlAction[] {
-    return NOTHING;
+  /**
+   * Begins: a client (and a p2p peer that knows its remote) sends its hard reset. A server that waits for its peer need not
+   * be started. Call once.
+   */
+  start(now: Instant): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      if (!this.#table.empty) return;
+      const session = this.#makeSession(now, { wrap: this.#options.wraps.create(this.#options.unixTime(now)) });
+      this.#table.add(session);
+      this.#conduct.absorb(now, session, session.start(now));
+    });
   }
 
-  /** A control packet as it came from the link, wrapped. Borrowed: not kept. */
-  handlePacket(_now: Instant, _packet: Uint8Array): readonly ControlAction[] {
-    return NOTHING;
+  /** A control packet as it came from the link, wrapped. Borrowed: not kept. Total over all inputs. */
+  handlePacket(now: Instant, packet: Uint8Array): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      const reason = this.#receive(now, packet);
+      if (reason !== undefined) this.#drop(reason);
+    });
   }
 
-  /** A control packet that the stateless handshake has unwrapped already: the one that was accepted. */
-  handleUnwrapped(_now: Instant, _packet: Uint8Array): readonly ControlAction[] {
-    return NOTHING;
+  /**
+   * A control packet that the stateless handshake has unwrapped already: the one with which the peer was accepted. Needs
+   * `accepted` in the options; without effect once there is a session.
+   */
+  handleUnwrapped(now: Instant, packet: Uint8Array): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      const { accepted } = this.#options;
+      const parsed = parseControlPacket(packet);
+      if (!accepted || !this.#table.empty) return;
+      if (!parsed.ok) {
+        this.#drop(parsed.reason);
+        return;
+      }
+      const session = this.#makeSession(now, {
+        wrap: accepted.wrap,
+        localSessionId: accepted.sessionId,
+        remoteSessionId: accepted.peerSessionId,
+        afterStatelessHandshake: true,
+      });
+      this.#table.add(session);
+      this.#deliver(now, session, parsed.value);
+    });
   }
 
   /** The instant of `nextTimeout` has come. Calling early or late does no harm. */
-  handleTimeout(_now: Instant): readonly ControlAction[] {
-    return NOTHING;
+  handleTimeout(now: Instant): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      for (const session of this.#table.sessions()) {
+        const { primary } = session;
+        this.#conduct.absorb(now, session, { keyState: primary, events: primary.handleTimeout(now) });
+      }
+      this.#table.expire(now, this.#conduct.out);
+      const { active } = this.#table;
+      if (active) this.#handleActiveTimeouts(now, active);
+      else if (this.#table.empty) this.#conduct.lose('keys-expired');
+      this.#conduct.handleExitTimeout(now);
+    });
+  }
+
+  #handleActiveTimeouts(now: Instant, active: TlsSession): void {
+    if (active.renegotiationDue(now)) this.#renegotiate(now, 'sec');
+    if (active.pull.givenUp(now)) {
+      this.#log.error('push.no-reply', { seconds: this.#options.settings.handWindowMs / 1000 });
+      this.#conduct.lose('no-push-reply');
+    } else if (active.pull.asking) {
+      this.#conduct.requestPush(now, active);
+    } else if (now >= active.connectBy && !active.condemned) {
+      this.#log.error('session.not-connected', {});
+      this.#conduct.lose('not-connected');
+    }
   }
 
   /** A TLS engine called `wake`. */
-  handleWake(_now: Instant): readonly ControlAction[] {
-    return NOTHING;
+  handleWake(now: Instant): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      for (const session of this.#table.sessions()) {
+        const { primary } = session;
+        this.#conduct.absorb(now, session, { keyState: primary, events: primary.handleWake(now) });
+      }
+    });
   }
 
-  /** When `handleTimeout` wants to be called next. */
+  /** When `handleTimeout` wants to be called next; NEVER when nothing is waited for. */
   nextTimeout(): Instant {
-    return Number.POSITIVE_INFINITY;
+    if (this.#conduct.over || this.#table.empty) return NEVER;
+    return Math.min(this.#table.nextTimeout(), this.#conduct.exitAt ?? NEVER);
   }
 
-  /** The answer to a `verify`. One for a request that is gone (or answered already) is ignored. */
-  handleVerdict(_now: Instant, _requestId: number, _verdict: Verdict): readonly ControlAction[] {
-    return NOTHING;
+  /** The answer to a `verify`. One for a request that is gone (or was answered already) is ignored. */
+  handleVerdict(now: Instant, requestId: number, verdict: Verdict): readonly ControlAction[] {
+    return this.#turn(now, () => this.#conduct.handleVerdict(now, requestId, verdict));
   }
 
   /**
    * Server, after `push-request`: sends these options (the common ones, then `ifconfig-ipv6`, `ifconfig` …) and behind them
-   * those that were negotiated (`peer-id`, `cipher`, `protocol-flags`, `tun-mtu`), and installs the keys.
+   * those that were negotiated (`peer-id`, `cipher`, `protocol-flags`, `tun-mtu`), and installs the keys. Called again later
+   * it sends just these options (a refreshed auth-token).
    *
    * @throws RangeError when an option does not fit into a message: check with MAX_PUSH_OPTION_BYTES of wire.
    */
-  sendPushReply(_now: Instant, _options: readonly string[]): readonly ControlAction[] {
-    return NOTHING;
+  sendPushReply(now: Instant, options: readonly string[]): readonly ControlAction[] {
+    return this.#turn(now, () => this.#conduct.sendPushReply(now, options));
   }
 
   /** Client, after the first `pull`: what the server decided, from `readPulledOptions`. Installs the keys. */
-  completePull(_now: Instant, _pulled: PulledOptions): readonly ControlAction[] {
-    return NOTHING;
+  completePull(now: Instant, pulled: PulledOptions): readonly ControlAction[] {
+    return this.#turn(now, () => this.#conduct.completePull(now, pulled));
   }
 
-  /** Sends a text on the control channel, when the channel is up; it waits during a renegotiation. At most 64 wait. */
-  sendControlMessage(_now: Instant, _text: string): readonly ControlAction[] {
-    return NOTHING;
+  /**
+   * Sends a text on the control channel as soon as it is up: it waits during a renegotiation. At most 64 wait; what comes
+   * beyond is dropped.
+   *
+   * @throws RangeError when the text has control characters
+   */
+  sendControlMessage(now: Instant, text: string): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      if (this.#table.active) this.#conduct.say(now, this.#table.active, text);
+    });
   }
 
   /** Starts a renegotiation now, unless one is under way. `reason` is for the log: `bytes`, `packets`, `packet-id`. */
-  renegotiate(_now: Instant, _reason: string): readonly ControlAction[] {
-    return NOTHING;
+  renegotiate(now: Instant, reason: string): readonly ControlAction[] {
+    return this.#turn(now, () => this.#renegotiate(now, reason));
   }
 
-  /** The data channel has opened the first packet under this key: the peer has it, so we may send with it. Optional. */
-  handleKeyInUse(_now: Instant, _keyId: number): readonly ControlAction[] {
-    return NOTHING;
+  #renegotiate(now: Instant, reason: string): void {
+    const { active } = this.#table;
+    if (!active || active.condemned || this.#conduct.exitAt !== undefined) return;
+    const report = active.softReset(now);
+    if (!report) return;
+    this.#log.info('tls.soft-reset', { reason, keyId: report.keyState.keyId });
+    this.#conduct.absorb(now, active, report);
+  }
+
+  /**
+   * The data channel has opened the first packet under this key: the peer can use it, so we may. Optional: without it the
+   * old key is used a little longer, as OpenVPN does.
+   */
+  handleKeyInUse(now: Instant, keyId: number): readonly ControlAction[] {
+    return this.#turn(now, () => this.#table.dataKeys.markInUse(keyId));
   }
 
   /** Server: refuses the peer with AUTH_FAILED and ends it after the scheduled exit. Final. */
-  authFailed(_now: Instant, _reason: string | undefined): readonly ControlAction[] {
-    return NOTHING;
+  authFailed(now: Instant, reason: string | undefined): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      for (const session of this.#table.sessions()) this.#conduct.condemn(now, session, reason);
+    });
   }
 
   /** Server: `exit` follows after `scheduledExitMs` (for instance behind a RESTART). The first deadline stays. */
-  scheduleExit(_now: Instant): readonly ControlAction[] {
-    return NOTHING;
+  scheduleExit(now: Instant): readonly ControlAction[] {
+    return this.#turn(now, () => this.#conduct.scheduleExit(now, 'delayed-exit'));
   }
 
-  /** Server: a deferred authentication may take until then before the peer is given up; sends AUTH_PENDING. */
-  authPending(_now: Instant, _timeoutSeconds: number, _info: string | undefined): readonly ControlAction[] {
-    return NOTHING;
+  /**
+   * Server: a deferred authentication may take that long before the peer is given up. Sends AUTH_PENDING and, if given,
+   * the `info` (what follows `INFO_PRE,`).
+   */
+  authPending(now: Instant, timeoutSeconds: number, info: string | undefined): readonly ControlAction[] {
+    return this.#turn(now, () => {
+      for (const session of this.#table.sessions()) {
+        const { peer } = session.primary;
+        if (!peer || session.initiated || session.condemned) continue;
+        session.extendConnect(now + timeoutSeconds * 1000);
+        const keywords = peerInfoInteger(peer.peerInfo, 'IV_PROTO') & IV_PROTO_AUTH_PENDING_KW;
+        this.#conduct.say(now, session, keywords ? `AUTH_PENDING,timeout ${timeoutSeconds}` : 'AUTH_PENDING');
+        if (info !== undefined) this.#conduct.say(now, session, `INFO_PRE,${withoutControlCharacters(info)}`);
+      }
+    });
   }
 
   /**
    * --explicit-exit-notify: says EXIT on the control channel when both ends can. Otherwise `handled` is false and the
    * caller has to send OCC_EXIT on the data channel.
    */
-  notifyExit(_now: Instant): { readonly handled: boolean; readonly actions: readonly ControlAction[] } {
-    return { handled: false, actions: NOTHING };
+  notifyExit(now: Instant): { readonly handled: boolean; readonly actions: readonly ControlAction[] } {
+    const { active } = this.#table;
+    if (this.#conduct.over || !active?.negotiated?.ccExit) return { handled: false, actions: NOTHING };
+    return { handled: true, actions: this.#turn(now, () => this.#conduct.say(now, active, 'EXIT')) };
   }
 
   /** What the next key exchange sends as username and password. */
-  setCredentials(_credentials: Credentials | undefined): void {}
+  setCredentials(credentials: Credentials | undefined): void {
+    this.#credentials = credentials;
+  }
 
   /** What was negotiated, once it was. */
   get negotiated(): NegotiatedOptions | undefined {
+    return this.#table.active?.negotiated;
+  }
+
+  /** Whether data can be sent. */
+  get connected(): boolean {
+    return this.#table.dataKeys.ready;
+  }
+
+  /** Frees and zeroes everything; no input does anything afterwards. Idempotent. */
+  close(): void {
+    this.#conduct.close();
+    this.#table.close();
+  }
+
+  /** Runs one input and answers what it led to. */
+  #turn(now: Instant, input: () => void): readonly ControlAction[] {
+    if (this.#conduct.over) return NOTHING;
+    input();
+    if (!this.#conduct.over) this.#table.dataKeys.choose(now, this.#conduct.out);
+    return this.#conduct.takeActions();
+  }
+
+  /** Answers why the packet is dropped, if it is. */
+  #receive(now: Instant, bytes: Uint8Array): string | undefined {
+    if (bytes.length <= CONTROL_HEADER_BYTES) return 'too short';
+    const opcode = opcodeOf(bytes[0] ?? 0);
+    if (!isControlOpcode(opcode)) return 'no control opcode';
+    const reset = isHardReset(opcode);
+    if (reset && (opcode === P_CONTROL_HARD_RESET_SERVER_V2) === (this.#options.role === 'server')) {
+      return 'reset of the wrong role';
+    }
+    const sessionId = bytes.subarray(1, CONTROL_HEADER_BYTES);
+    if (isZeroSessionId(sessionId)) return 'no session id';
+    const session = this.#sessionOf(sessionId, reset || opcode === P_ACK_V1);
+    if (!session) {
+      return reset ? this.#receiveNewcomer(now, bytes) : 'unknown session';
+    }
+    const packet = session.unwrap(now, bytes);
+    if (!packet.ok) return packet.reason;
+    this.#deliver(now, session, packet.value);
     return undefined;
   }
 
-  /** Whether the peer has a session that is authenticated and carries data. */
-  get connected(): boolean {
-    return this.#options === undefined;
+  /** The session with that id of the peer, or our own that has not heard from its peer yet. */
+  #sessionOf(remoteSessionId: Uint8Array, mayBeFirst: boolean): TlsSession | undefined {
+    const known = this.#table.sessions().find((session) => session.belongsTo(remoteSessionId));
+    if (known) return known;
+    const { active } = this.#table;
+    return mayBeFirst && active && !active.remoteSessionId ? active : undefined;
   }
 
-  /** Frees and zeroes everything; nothing may be called afterwards but `close`. Idempotent. */
-  close(): void {}
+  #deliver(now: Instant, session: TlsSession, packet: ControlPacket): void {
+    for (const report of session.handlePacket(now, packet)) this.#conduct.absorb(now, session, report);
+  }
+
+  /**
+   * A hard reset with a session id that is new: a peer that has lost its state, or somebody who pretends so. It never touches
+   * the active session before it has authenticated.
+   */
+  #receiveNewcomer(now: Instant, bytes: Uint8Array): string | undefined {
+    const { role, mode, wraps, unixTime } = this.#options;
+    // A client that pulls has chosen its server; another session of the server's making is of no use to it.
+    if (role === 'client' && mode === 'p2mp') return 'second session of the server';
+    if (this.#conduct.exitAt !== undefined) return 'exit is scheduled';
+    if (!this.#table.admits(now)) return 'newcomer is busy';
+    const wrap = wraps.create(unixTime(now));
+    const plain = wrap.unwrap(now, bytes);
+    const packet = plain.ok ? parseControlPacket(plain.value) : plain;
+    if (!packet.ok) return packet.reason;
+    const { keyId, messageId, sessionId } = packet.value;
+    if (keyId !== 0 || messageId !== 0) return 'no first packet';
+    this.#log.info('session.incoming', { sessionId: sessionIdHex(sessionId) });
+    const session = this.#makeSession(now, { wrap, remoteSessionId: sessionId });
+    this.#table.add(session);
+    this.#deliver(now, session, packet.value);
+    return undefined;
+  }
+
+  #makeSession(
+    now: Instant,
+    parts: Pick<TlsSessionOptions, 'wrap'> &
+      Partial<Pick<TlsSessionOptions, 'localSessionId' | 'remoteSessionId' | 'afterStatelessHandshake'>>,
+  ): TlsSession {
+    const { role, settings, engines, wake, random } = this.#options;
+    return new TlsSession(now, {
+      role,
+      settings,
+      engines,
+      wake,
+      random,
+      log: this.#log,
+      afterStatelessHandshake: false,
+      renegMs: this.#renegMs,
+      credentials: () => this.#credentials,
+      ...parts,
+    });
+  }
+
+  #drop(reason: string): void {
+    this.#log.debug('session.drop', { reason });
+  }
+}
+
+/**
+ * --reneg-sec with its jitter, drawn once for a peer, so that the clients of a server do not all come back in the same second.
+ * OpenVPN: do_init_crypto_tls().
+ */
+function renegotiationInterval({ role, mode, settings, random }: TlsMultiOptions): number {
+  const { renegMs, renegMinMs } = settings;
+  const jitters = role === 'server' && mode === 'p2mp';
+  const span = renegMinMs === undefined ? (jitters ? renegMs / 10 : 0) : Math.max(0, renegMs - renegMinMs);
+  if (renegMs === 0 || span === 0) return renegMs;
+  const bytes = new Uint8Array(4);
+  random.fill(bytes);
+  return renegMs - span * (new DataView(bytes.buffer).getUint32(0) / 2 ** 32);
 }

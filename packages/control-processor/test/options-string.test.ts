@@ -49,7 +49,7 @@ describe('vectors of options_string.json', () => {
   for (const { id, inputs, expected } of vectors.vectors) {
     test(id, () => {
       if ('text' in inputs) {
-        expect(withCompLzo(inputs.text)).toBe((expected as { text: string }).text);
+        expect(withCompLzo(inputs.text ?? '')).toBe((expected as { text: string }).text);
         return;
       }
       const real = expected as { local: string; expected_remote: string };
