@@ -1,3 +1,4 @@
+import { copyOf } from './copy-of.js';
 import { firstByte, isControlOpcode, isDataOpcode, keyIdOf, opcodeOf, P_ACK_V1 } from './opcode.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { SESSION_ID_BYTES } from './session-id.js';
@@ -62,7 +63,7 @@ export function parseControlPacket(bytes: Uint8Array): Parsed<ControlPacket> {
     if (bytes.length < offset + 4 * ackCount + SESSION_ID_BYTES)
       return refused('control packet: acknowledgements cut short');
     for (let i = 0; i < ackCount; i++, offset += 4) acks.push(view.getUint32(offset));
-    remoteSessionId = bytes.slice(offset, offset + SESSION_ID_BYTES);
+    remoteSessionId = copyOf(bytes, offset, offset + SESSION_ID_BYTES);
     offset += SESSION_ID_BYTES;
   }
   let messageId: number | undefined;
@@ -74,11 +75,11 @@ export function parseControlPacket(bytes: Uint8Array): Parsed<ControlPacket> {
   return accepted({
     opcode,
     keyId: keyIdOf(bytes[0]!),
-    sessionId: bytes.slice(1, CONTROL_HEADER_BYTES),
+    sessionId: copyOf(bytes, 1, CONTROL_HEADER_BYTES),
     acks,
     ...(remoteSessionId && { remoteSessionId }),
     ...(messageId !== undefined && { messageId }),
-    payload: opcode === P_ACK_V1 ? new Uint8Array(0) : bytes.slice(offset),
+    payload: opcode === P_ACK_V1 ? new Uint8Array(0) : copyOf(bytes, offset),
   });
 }
 

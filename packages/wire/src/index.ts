@@ -34,6 +34,7 @@ export {
   extractControlMessages,
   withoutControlCharacters,
 } from './control-text.js';
+export { copyOf } from './copy-of.js';
 export {
   AEAD_TAG_BYTES,
   DATA_V1_HEADER_BYTES,

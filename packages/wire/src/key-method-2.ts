@@ -1,3 +1,4 @@
+import { copyOf } from './copy-of.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 
 /** Length of the client's pre-master secret. */
@@ -144,7 +145,7 @@ class Reader {
   }
 
   key(length: number): Uint8Array {
-    const value = this.#bytes.slice(this.#offset, this.#offset + length);
+    const value = copyOf(this.#bytes, this.#offset, this.#offset + length);
     if (value.length < length) this.reason ??= 'key material cut short';
     this.#offset += length;
     return value;

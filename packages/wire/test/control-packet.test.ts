@@ -73,8 +73,10 @@ test('every cut of every packet is refused or parses as a shorter payload', () =
   }
 });
 
-test('the result does not borrow from the input', () => {
-  const bytes = fromHex(plain[1]!.inputs.packet);
+test.each([
+  ['Uint8Array', fromHex(plain[1]!.inputs.packet)],
+  ['Buffer', Buffer.from(plain[1]!.inputs.packet, 'hex')],
+])('the result does not borrow from a %s', (_name, bytes) => {
   const packet = value(parseControlPacket(bytes));
   const before = toHex(emitControlPacket(packet));
   bytes.fill(0xdd);

@@ -145,3 +145,11 @@ test('every cut of a message before the options string ends is refused', () => {
   const bytes = emitKeyMethod2Client({ ...keys, ...credentials });
   for (let length = 0; length < 117; length++) expect(parseKeyMethod2Client(bytes.subarray(0, length)).ok).toBe(false);
 });
+
+test('the secrets are copies, also from a Buffer', () => {
+  const bytes = Buffer.from(emitKeyMethod2Client({ ...keys, ...credentials }));
+  const message = value(parseKeyMethod2Client(bytes));
+  bytes.fill(0xdd);
+  expect(message.preMaster).toEqual(keys.preMaster);
+  expect(message.random1).toEqual(keys.random1);
+});
