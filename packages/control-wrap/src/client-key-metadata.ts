@@ -1,3 +1,5 @@
+import { copyOf } from '@openvpnd/wire';
+
 /** What a tls-crypt-v2 client key says of its owner; the server that made the key wrote it, and nobody else can read it. */
 export type ClientKeyMetadata =
   /** No metadata at all, not even a type. */
@@ -18,12 +20,12 @@ const TYPE_TIMESTAMP = 1;
 /** Parses the metadata of an unwrapped client key. Total. Copies. */
 export function parseClientKeyMetadata(bytes: Uint8Array): ClientKeyMetadata {
   if (bytes.length === 0) return { type: 'none' };
-  if (bytes[0] === TYPE_USER) return { type: 'user', bytes: bytes.slice(1) };
+  if (bytes[0] === TYPE_USER) return { type: 'user', bytes: copyOf(bytes, 1) };
   if (bytes[0] === TYPE_TIMESTAMP && bytes.length >= 9) {
     const view = new DataView(bytes.buffer, bytes.byteOffset + 1, 8);
     return { type: 'timestamp', unixSeconds: view.getUint32(0) * 2 ** 32 + view.getUint32(4) };
   }
-  return { type: 'unknown', number: bytes[0]!, bytes: bytes.slice(1) };
+  return { type: 'unknown', number: bytes[0]!, bytes: copyOf(bytes, 1) };
 }
 
 /** Writes metadata for a new client key. */

@@ -1,5 +1,5 @@
 import { type Random, Secret } from '@openvpnd/sans-io';
-import { accepted, emitPem, type Parsed, parsePem, refused } from '@openvpnd/wire';
+import { accepted, copyOf, emitPem, type Parsed, parsePem, refused } from '@openvpnd/wire';
 import {
   type ClientKeyMetadata,
   emitClientKeyMetadata,
@@ -94,7 +94,7 @@ export function parseTlsCryptV2ServerKey(text: string): Parsed<Secret> {
 export function parseTlsCryptV2ClientKey(text: string): Parsed<TlsCryptV2ClientKey> {
   const bytes = parsePem(text, CLIENT_KEY_NAME);
   if (!bytes.ok) return bytes;
-  const wrappedKey = bytes.value.slice(CONTROL_KEY_BYTES);
+  const wrappedKey = copyOf(bytes.value, CONTROL_KEY_BYTES);
   if (findWrappedKey(wrappedKey, 0) !== 0) return refused('the wrapped key in it has a wrong length');
   const key = take(bytes.value.subarray(0, CONTROL_KEY_BYTES));
   return accepted({ key, wrappedKey });

@@ -1,4 +1,4 @@
-import { accepted } from '@openvpnd/wire';
+import { accepted, copyOf } from '@openvpnd/wire';
 import type { ControlWrap, ControlWrapFactory } from './control-wrap.js';
 
 /** No protection: packets go as they are. TLS alone protects what is inside them. */
@@ -9,8 +9,8 @@ export function plainWrap(): ControlWrap {
     wrappedKeyBytes: 0,
     fileKey: undefined,
     clientKey: undefined,
-    wrap: (packet) => packet.slice(),
-    unwrap: (_now, bytes) => accepted(bytes.slice()),
+    wrap: (packet) => copyOf(packet),
+    unwrap: (_now, bytes) => accepted(copyOf(bytes)),
     close() {},
   };
 }
