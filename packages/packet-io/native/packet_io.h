@@ -1,0 +1,177 @@
+/*
+ * State and helpers that the parts of the addon share.
+ *
+ * JavaScript hands in small integers only: indices of registered vectors, keys and ports, and row counts. Everything
+ * that comes from there, and every word of a descriptor table, is checked against what is really allocated before it
+ * is used.
+ */
+#ifndef PACKET_IO_H
+#define PACKET_IO_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node_symbols.h"
+
+/* Columns of a descriptor table: VECTOR_COLUMNS of @openvpnd/memory, which is compared with this when the addon loads. */
+#define PIO_COLUMN_NAMES "offset,length,slot,fate,key,packetIdHigh,packetIdLow,segments,segmentBytes"
+enum pio_column {
+  COLUMN_OFFSET,
+  COLUMN_LENGTH,
+  COLUMN_SLOT,
+  COLUMN_FATE,
+  COLUMN_KEY,
+  COLUMN_PACKET_ID_HIGH,
+  COLUMN_PACKET_ID_LOW,
+  COLUMN_SEGMENTS,
+  COLUMN_SEGMENT_BYTES,
+  COLUMNS
+};
+
+/* fate.ts of @openvpnd/memory. */
+enum pio_fate {
+  FATE_DROPPED,
+  FATE_RAW,
+  FATE_PUNT,
+  FATE_OPEN,
+  FATE_INNER,
+  FATE_SEAL,
+  FATE_TO_LINK,
+  FATE_TO_DEVICE
+};
+
+/* link-address.ts of @openvpnd/memory. */
+enum pio_address_word {
+  ADDRESS_FAMILY,
+  ADDRESS_PORT,
+  ADDRESS_HOST,
+  ADDRESS_SCOPE = 6,
+  ADDRESS_LINK = 7,
+  ADDRESS_WORDS = 8
+};
+
+#define PIO_NOTHING 0xffffffffu /* NO_SLOT, NO_KEY */
+
+/* A table of pointers with reusable indices. */
+struct pio_slots {
+  void **items;
+  uint32_t capacity;
+};
+
+struct pio_receive_slots; /* udp.c */
+
+/* A packet vector of JavaScript. `bytes`, `table` and `addresses` are valid during a call only: see pio_vector_take. */
+struct pio_vector {
+  napi_ref arrays[3];
+  uint8_t *bytes;
+  size_t bytes_length;
+  uint32_t *table;
+  uint32_t *addresses;
+  uint32_t capacity;
+  uint32_t headroom;
+  uint32_t packet_bytes;
+  uint32_t stride;
+  struct pio_receive_slots *receive;
+};
+
+enum pio_port_kind { PORT_TUN, PORT_UDP };
+
+enum pio_counter {
+  COUNTER_RECEIVE_ERRORS,   /* errors that the kernel reported on receipt and that were swallowed */
+  COUNTER_RECEIVE_DROPPED,  /* packets that were empty, too large for a row, or from no known family */
+  COUNTER_SEND_ERRORS,      /* packets that the kernel refused for good */
+  COUNTER_SEND_FULL,        /* single packets that were dropped because the socket was full */
+  COUNTER_FULL,             /* times the socket was full and the rest of a vector had to wait */
+  COUNTERS
+};
+
+/* A descriptor under libuv's watch. */
+struct pio_port {
+  struct pio_env *env;
+  struct uv_handle_s *poll;
+  napi_ref callback;
+  napi_async_context async;
+  enum pio_port_kind kind;
+  uint32_t index;
+  int fd;
+  int watching; /* the events that libuv watches now */
+  bool reading; /* JavaScript wants to hear of readable */
+  bool writing; /* a send was refused and JavaScript is owed a `writable` */
+  bool closed;
+  /* UDP */
+  int family;
+  bool v6only;
+  uint32_t link;
+  double counters[COUNTERS];
+};
+
+/* What one JavaScript environment (the main thread, a worker) holds. */
+struct pio_env {
+  napi_env napi;
+  struct uv_loop_s *loop;
+  struct pio_slots vectors;
+  struct pio_slots keys;
+  struct pio_slots ports;
+};
+
+/* Puts an item into a free slot; PIO_NOTHING when memory ran out. */
+uint32_t pio_slots_add(struct pio_slots *slots, void *item);
+
+static inline void *pio_slots_at(const struct pio_slots *slots, uint32_t index) {
+  return index < slots->capacity ? slots->items[index] : NULL;
+}
+
+/* Reads `wanted` arguments. False with a pending TypeError when there are fewer. */
+bool pio_arguments(napi_env napi, napi_callback_info info, size_t wanted, napi_value *arguments, struct pio_env **env);
+bool pio_uint32(napi_env napi, napi_value value, uint32_t *result);
+bool pio_bool(napi_env napi, napi_value value, bool *result);
+bool pio_string(napi_env napi, napi_value value, char *result, size_t size);
+/* A Uint8Array; borrowed for the call. */
+bool pio_bytes(napi_env napi, napi_value value, uint8_t **bytes, size_t *length);
+napi_value pio_int(napi_env napi, int32_t value);
+napi_value pio_bug(napi_env napi, const char *message);
+
+/*
+ * The vector with that index, its arrays looked up anew: an ArrayBuffer may have been transferred since the last call.
+ * NULL with a pending error when it is not registered, not whole any more, or has fewer than `count` rows.
+ */
+struct pio_vector *pio_vector_take(struct pio_env *env, napi_value index, napi_value count, uint32_t *rows);
+
+static inline uint32_t *pio_column(const struct pio_vector *vector, enum pio_column column) {
+  return vector->table + (size_t)column * vector->capacity;
+}
+
+/* Whether a packet of `length` bytes at `offset` lies in the slab with `before` bytes in front of it. */
+static inline bool pio_in_slab(const struct pio_vector *vector, uint32_t offset, uint32_t length, uint32_t before) {
+  return offset >= before && offset <= vector->bytes_length && length <= vector->bytes_length - offset;
+}
+
+/* Sets the columns of a fresh row as PacketVector.append() does. */
+void pio_row_init(const struct pio_vector *vector, uint32_t row, uint32_t length, enum pio_fate fate);
+
+void pio_vector_free(struct pio_env *env, struct pio_vector *vector);
+void pio_receive_slots_free(struct pio_receive_slots *slots);
+void pio_key_free(void *key);
+
+/* Takes ownership of `fd`, also when it fails (NULL). */
+struct pio_port *pio_port_open(struct pio_env *env, enum pio_port_kind kind, int fd);
+void pio_port_close(struct pio_port *port);
+/* Brings what libuv watches in line with `reading` and `writing`. */
+void pio_port_update(struct pio_port *port);
+/* The open port of that kind, or NULL with a pending error. */
+struct pio_port *pio_port_take(struct pio_env *env, napi_value index, enum pio_port_kind kind);
+
+typedef struct {
+  const char *name;
+  napi_callback callback;
+} pio_function;
+
+extern const pio_function pio_vector_functions[];
+extern const pio_function pio_aead_functions[];
+extern const pio_function pio_port_functions[];
+extern const pio_function pio_tun_functions[];
+extern const pio_function pio_udp_functions[];
+
+#endif
