@@ -1,0 +1,116 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { VECTOR_COLUMNS } from '@openvpnd/memory';
+
+/** Index of something that the addon holds: a vector, a key, a port. A negative number in its place is -errno. */
+export type NativeIndex = number;
+
+/** What a port's callback is told: enum pio_event in native/port.c. */
+export const EVENT_READABLE = 1;
+export const EVENT_WRITABLE = 2;
+export const EVENT_FAILED = 3;
+
+/** Order of the counters of a port: enum pio_counter in native/packet_io.h. */
+export const PORT_COUNTERS = ['receiveErrors', 'receiveDropped', 'sendErrors', 'sendFull', 'full'] as const;
+
+/** The functions of the addon, as native/*.c define them. Nothing outside this package calls them. */
+export interface NativeAddon {
+  readonly columns: string;
+  errorText(errno: number): string;
+
+  registerVector(
+    bytes: Uint8Array,
+    table: Uint32Array,
+    addresses: Uint32Array,
+    capacity: number,
+    headroom: number,
+    packetBytes: number,
+    strideBytes: number,
+  ): NativeIndex;
+  forgetVector(vector: NativeIndex): void;
+
+  installKey(cipher: string, key: Uint8Array, implicitIv: Uint8Array, prefix: Uint8Array, seals: boolean): NativeIndex;
+  retireKey(key: NativeIndex): void;
+  sealBatch(vector: NativeIndex, count: number): void;
+  openBatch(vector: NativeIndex, count: number): void;
+
+  watchPort(port: NativeIndex, callback: (event: number, errno: number) => void): void;
+  setReading(port: NativeIndex, reading: boolean): void;
+  closePort(port: NativeIndex): void;
+  readCounters(port: NativeIndex, counters: Float64Array): void;
+
+  tunOpen(path: string): NativeIndex;
+  tunAttach(port: NativeIndex, name: string): string | number;
+  tunPersist(port: NativeIndex, persist: boolean): number;
+  tunRead(port: NativeIndex, vector: NativeIndex, count: number): number;
+  tunWrite(port: NativeIndex, vector: NativeIndex, count: number): void;
+
+  udpOpen(family: 4 | 6, v6only: boolean, link: number): NativeIndex;
+  udpBuffer(port: NativeIndex, send: boolean, bytes: number, force: boolean): number;
+  udpMark(port: NativeIndex, mark: number): number;
+  udpDevice(port: NativeIndex, name: string): number;
+  udpBind(port: NativeIndex, address: string, portNumber: number, scope: number): number;
+  udpLocalAddress(port: NativeIndex, words: Uint32Array): number;
+  udpReceive(port: NativeIndex, vector: NativeIndex, count: number): number;
+  udpSend(port: NativeIndex, vector: NativeIndex, count: number): boolean;
+  udpSendOne(port: NativeIndex, packet: Uint8Array, address: Uint32Array): void;
+}
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The addon, loaded at its first use: the prebuilt one of the package when it fits this machine, else the one that
+ * `build` compiled.
+ *
+ * @throws Error with code ERR_PACKET_IO_MISSING when there is none, or it does not load
+ */
+export function nativeAddon(): NativeAddon {
+  if (loaded !== undefined) return loaded;
+  const file = findAddon();
+  if (file === undefined) {
+    throw missing('it has not been built: run the `build` script of @openvpnd/packet-io, which needs a C compiler');
+  }
+  let addon: NativeAddon;
+  try {
+    addon = createRequire(import.meta.url)(file) as NativeAddon;
+  } catch (error) {
+    throw missing(`${file} does not load`, error);
+  }
+  if (addon.columns !== VECTOR_COLUMNS.join(',')) {
+    throw missing(`${file} was built for another layout of packet vectors: build it again`);
+  }
+  loaded = addon;
+  return addon;
+}
+
+/** Whether the addon can be had here, without loading it. */
+export function hasNativeAddon(): boolean {
+  return loaded !== undefined || findAddon() !== undefined;
+}
+
+function findAddon(): string | undefined {
+  const platform = `${process.platform}-${process.arch}`;
+  const prebuilds = fileURLToPath(new URL(`../prebuilds/${platform}/`, import.meta.url));
+  if (existsSync(prebuilds)) {
+    // Names as prebuildify gives them: `node.napi.glibc.node`.
+    const candidates = readdirSync(prebuilds).filter((name) => name.endsWith('.node'));
+    const libc = usesGlibc() ? '.glibc.' : '.musl.';
+    const file =
+      candidates.find((name) => name.includes(libc)) ?? candidates.find((name) => !/\.(glibc|musl)\./.test(name));
+    if (file !== undefined) return prebuilds + file;
+  }
+  const built = fileURLToPath(new URL(`../build/${platform}/packet_io.node`, import.meta.url));
+  return existsSync(built) ? built : undefined;
+}
+
+function usesGlibc(): boolean {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime !== undefined;
+}
+
+function missing(reason: string, cause?: unknown): Error {
+  return Object.assign(new Error(`the native addon is not available: ${reason}`, { cause }), {
+    code: 'ERR_PACKET_IO_MISSING',
+  });
+}

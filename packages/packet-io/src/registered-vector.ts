@@ -1,0 +1,19 @@
+import type { PacketVector } from '@openvpnd/memory';
+import { type NativeIndex, nativeAddon } from './native-addon.js';
+
+const indices = new WeakMap<PacketVector, NativeIndex>();
+const forgotten = new FinalizationRegistry<NativeIndex>((index) => nativeAddon().forgetVector(index));
+
+/**
+ * The index under which the addon knows a vector. Registers it at its first use; the addon keeps its arrays alive until the
+ * vector itself is collected.
+ */
+export function registeredVector(vector: PacketVector): NativeIndex {
+  const known = indices.get(vector);
+  if (known !== undefined) return known;
+  const { bytes, table, addresses, capacity, headroom, packetBytes, strideBytes } = vector;
+  const index = nativeAddon().registerVector(bytes, table, addresses, capacity, headroom, packetBytes, strideBytes);
+  indices.set(vector, index);
+  forgotten.register(vector, index);
+  return index;
+}

@@ -1,0 +1,132 @@
+import type { DeviceReadiness, TunDevice } from '@openvpnd/internal-mux';
+import { FATE_DROPPED, FATE_TO_DEVICE, type PacketVector } from '@openvpnd/memory';
+import { EVENT_FAILED, EVENT_READABLE, type NativeIndex, nativeAddon } from './native-addon.js';
+import { PacketIoError } from './packet-io-error.js';
+import { type PortCounters, readPortCounters } from './port-counters.js';
+import { registeredVector } from './registered-vector.js';
+
+export interface TunOptions {
+  /** Name of the interface; `tun` (the default) takes the next free `tunN`. OpenVPN: --dev. */
+  readonly name?: string;
+  /** The device node, /dev/net/tun by default. OpenVPN: --dev-node. */
+  readonly devNode?: string;
+  /** Whether the interface outlives the process: true makes it persistent, false ends that; left as it is by default. OpenVPN: --mktun, --rmtun. */
+  readonly persist?: boolean;
+}
+
+/** A tun device with what it counted. */
+export interface NativeTunDevice extends TunDevice {
+  /** Since the device was opened; frozen when it is closed. */
+  counters(): PortCounters;
+}
+
+/** Longest name of an interface: IFNAMSIZ less its NUL. */
+const MAX_NAME_BYTES = 15;
+
+/**
+ * Opens a tun device (layer 3, no packet information header), nonblocking and closed on exec. The interface has neither address nor
+ * MTU nor is it up: that is the host's work.
+ *
+ * @throws PacketIoError with OpenVPN's message, `Cannot open TUN/TAP dev /dev/net/tun: …` or `Cannot ioctl TUNSETIFF tun0: …`
+ */
+export function openTun(options: TunOptions = {}): NativeTunDevice {
+  const addon = nativeAddon();
+  const { name = 'tun', devNode = '/dev/net/tun', persist } = options;
+  if (name === '' || name.includes('%') || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw new RangeError(`not a name for an interface: ${JSON.stringify(name)}`);
+  }
+  const port = addon.tunOpen(devNode);
+  if (port < 0) throw new PacketIoError(`Cannot open TUN/TAP dev ${devNode}`, -port);
+  const attached = addon.tunAttach(port, name === 'tun' ? '' : name);
+  if (typeof attached === 'number') {
+    addon.closePort(port);
+    throw new PacketIoError(`Cannot ioctl TUNSETIFF ${name}`, -attached);
+  }
+  if (persist !== undefined) {
+    const result = addon.tunPersist(port, persist);
+    if (result < 0) {
+      addon.closePort(port);
+      throw new PacketIoError(`Cannot ioctl TUNSETPERSIST(${persist ? 1 : 0}) ${attached}`, -result);
+    }
+  }
+  return new LinuxTun(attached, port);
+}
+
+class LinuxTun implements NativeTunDevice {
+  readonly name: string;
+  readonly #port: NativeIndex;
+  #readiness: DeviceReadiness | undefined;
+  #closed = false;
+  #failed = false;
+  #paused = false;
+  #lastCounters: PortCounters | undefined;
+
+  constructor(name: string, port: NativeIndex) {
+    this.name = name;
+    this.#port = port;
+  }
+
+  readBatch(tx: PacketVector): number {
+    if (this.#closed || this.#failed) return 0;
+    const added = nativeAddon().tunRead(this.#port, registeredVector(tx), tx.count);
+    if (added < 0) {
+      // Told in a turn of its own: the reader is in the middle of something.
+      queueMicrotask(() => this.#fail(-added));
+      return 0;
+    }
+    tx.count += added;
+    return added;
+  }
+
+  writeBatch(rx: PacketVector): void {
+    if (!this.#closed && !this.#failed) {
+      nativeAddon().tunWrite(this.#port, registeredVector(rx), rx.count);
+      return;
+    }
+    for (let row = 0; row < rx.count; row += 1) {
+      if (rx.fate[row] === FATE_TO_DEVICE) rx.fate[row] = FATE_DROPPED;
+    }
+  }
+
+  watch(readiness: DeviceReadiness): void {
+    const first = this.#readiness === undefined;
+    this.#readiness = readiness;
+    if (!first || this.#closed) return;
+    nativeAddon().watchPort(this.#port, (event, errno) => {
+      if (event === EVENT_READABLE) this.#readiness?.readable();
+      if (event === EVENT_FAILED) this.#fail(errno);
+    });
+  }
+
+  pause(): void {
+    this.#setPaused(true);
+  }
+
+  resume(): void {
+    this.#setPaused(false);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#lastCounters = readPortCounters(this.#port);
+    this.#closed = true;
+    nativeAddon().closePort(this.#port);
+  }
+
+  counters(): PortCounters {
+    return this.#lastCounters ?? readPortCounters(this.#port);
+  }
+
+  #setPaused(paused: boolean): void {
+    if (this.#closed || this.#failed || this.#paused === paused) return;
+    this.#paused = paused;
+    nativeAddon().setReading(this.#port, !paused);
+  }
+
+  #fail(errno: number): void {
+    if (this.#closed || this.#failed) return;
+    this.#failed = true;
+    nativeAddon().setReading(this.#port, false);
+    this.#readiness?.failed(new PacketIoError(`read from TUN/TAP ${this.name}`, errno));
+  }
+}
