@@ -31,6 +31,11 @@ napi_value pio_bug(napi_env napi, const char *message) {
   return NULL;
 }
 
+napi_value pio_out_of_range(napi_env napi, const char *message) {
+  napi_throw_range_error(napi, "ERR_PACKET_IO_ARGUMENT", message);
+  return NULL;
+}
+
 bool pio_arguments(napi_env napi, napi_callback_info info, size_t wanted, napi_value *arguments, struct pio_env **env) {
   size_t count = wanted;
   if (napi_get_cb_info(napi, info, &count, arguments, NULL, (void **)env) != napi_ok || count < wanted) {

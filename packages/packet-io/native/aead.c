@@ -70,7 +70,7 @@ static bool open(struct pio_key *key, uint8_t *start, uint32_t length) {
          EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
          EVP_DecryptUpdate(key->context, NULL, &written, start + key->aad_start,
                            key->prefix_length + ID_BYTES - key->aad_start) == 1 &&
-         (plain == 0 || EVP_DecryptUpdate(key->context, packet, &written, packet, (int)plain) == 1) &&
+         EVP_DecryptUpdate(key->context, packet, &written, packet, (int)plain) == 1 &&
          EVP_DecryptFinal_ex(key->context, packet + plain, &written) == 1;
 }
 
@@ -131,7 +131,8 @@ static napi_value open_batch(napi_env napi, napi_callback_info info) {
       continue;
     }
     const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
-    if (length < header || !open(key, vector->bytes + offset, length)) {
+    /* The shortest packet has one byte of payload. */
+    if (length <= header || !open(key, vector->bytes + offset, length)) {
       fates[row] = FATE_DROPPED;
       failed = true;
       continue;
@@ -172,11 +173,11 @@ static napi_value install_key(napi_env napi, napi_callback_info info) {
   const char *openssl = NULL;
   for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++) {
     if (strcmp(ciphers[i].name, name) != 0) continue;
-    if (ciphers[i].key_bytes != secret_length) return pio_bug(napi, "the key has the wrong length for its cipher");
+    if (ciphers[i].key_bytes != secret_length) return pio_out_of_range(napi, "the key has the wrong length for its cipher");
     openssl = ciphers[i].openssl;
   }
-  if (iv_length != IMPLICIT_IV_BYTES) return pio_bug(napi, "an implicit IV has 8 bytes");
-  if (prefix_length != 1 && prefix_length != MAX_PREFIX_BYTES) return pio_bug(napi, "a prefix has 1 or 4 bytes");
+  if (iv_length != IMPLICIT_IV_BYTES) return pio_out_of_range(napi, "an implicit IV has 8 bytes");
+  if (prefix_length != 1 && prefix_length != MAX_PREFIX_BYTES) return pio_out_of_range(napi, "a prefix has 1 or 4 bytes");
   if (openssl == NULL || !evp_exists()) return pio_int(napi, -1);
 
   struct pio_key *key = calloc(1, sizeof *key);

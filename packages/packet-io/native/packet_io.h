@@ -39,7 +39,8 @@ enum pio_fate {
   FATE_INNER,
   FATE_SEAL,
   FATE_TO_LINK,
-  FATE_TO_DEVICE
+  FATE_TO_DEVICE,
+  FATE_CONSUMED
 };
 
 /* link-address.ts of @openvpnd/memory. */
@@ -132,6 +133,7 @@ bool pio_string(napi_env napi, napi_value value, char *result, size_t size);
 bool pio_bytes(napi_env napi, napi_value value, uint8_t **bytes, size_t *length);
 napi_value pio_int(napi_env napi, int32_t value);
 napi_value pio_bug(napi_env napi, const char *message);
+napi_value pio_out_of_range(napi_env napi, const char *message);
 
 /*
  * The vector with that index, its arrays looked up anew: an ArrayBuffer may have been transferred since the last call.

@@ -5,7 +5,7 @@ import { registeredVector } from './registered-vector.js';
 
 /**
  * An AEAD backend that seals and opens a whole vector in one native call, on the OpenSSL that is part of the node binary (EVP).
- * Keys belong to the backend; those of two backends do not mix only by the handles' owners keeping them apart.
+ * One process needs one: every backend that this returns works on the same table of keys.
  *
  * @throws Error with code ERR_PACKET_IO_MISSING when the addon is not available
  */

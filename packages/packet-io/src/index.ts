@@ -1,6 +1,6 @@
 export { evpBackend } from './evp-backend.js';
 export { hasNativeAddon } from './native-addon.js';
-export { PacketIoError } from './packet-io-error.js';
+export { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
 export type { PortCounters } from './port-counters.js';
 export { type NativeTunDevice, openTun, type TunOptions } from './tun-device.js';
-export { DEFAULT_BUFFER_BYTES, type NativeUdpLink, openUdpLink, type UdpLinkOptions } from './udp-link.js';
+export { DEFAULT_BUFFER_BYTES, type NativeUdpLink, openUdpLink, type NativeUdpLinkOptions } from './udp-link.js';

@@ -36,17 +36,17 @@ export function openTun(options: TunOptions = {}): NativeTunDevice {
     throw new RangeError(`not a name for an interface: ${JSON.stringify(name)}`);
   }
   const port = addon.tunOpen(devNode);
-  if (port < 0) throw new PacketIoError(`Cannot open TUN/TAP dev ${devNode}`, -port);
+  if (port < 0) throw new PacketIoError('ERR_TUN_OPEN', `Cannot open TUN/TAP dev ${devNode}`, -port);
   const attached = addon.tunAttach(port, name === 'tun' ? '' : name);
   if (typeof attached === 'number') {
     addon.closePort(port);
-    throw new PacketIoError(`Cannot ioctl TUNSETIFF ${name}`, -attached);
+    throw new PacketIoError('ERR_TUN_OPEN', `Cannot ioctl TUNSETIFF ${name}`, -attached);
   }
   if (persist !== undefined) {
     const result = addon.tunPersist(port, persist);
     if (result < 0) {
       addon.closePort(port);
-      throw new PacketIoError(`Cannot ioctl TUNSETPERSIST(${persist ? 1 : 0}) ${attached}`, -result);
+      throw new PacketIoError('ERR_TUN_OPEN', `Cannot ioctl TUNSETPERSIST(${persist ? 1 : 0}) ${attached}`, -result);
     }
   }
   return new LinuxTun(attached, port);
@@ -127,6 +127,6 @@ class LinuxTun implements NativeTunDevice {
     if (this.#closed || this.#failed) return;
     this.#failed = true;
     nativeAddon().setReading(this.#port, false);
-    this.#readiness?.failed(new PacketIoError(`read from TUN/TAP ${this.name}`, errno));
+    this.#readiness?.failed(new PacketIoError('ERR_TUN_LOST', `read from TUN/TAP ${this.name}`, errno));
   }
 }

@@ -1,5 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
-import type { LinkSocket, Readiness } from '@openvpnd/external-mux';
+import type { Endpoint, LinkSocket, Readiness, UdpLinkOptions } from '@openvpnd/external-mux';
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
@@ -9,23 +8,12 @@ import {
   type PacketVector,
 } from '@openvpnd/memory';
 import { EVENT_FAILED, EVENT_READABLE, EVENT_WRITABLE, type NativeIndex, nativeAddon } from './native-addon.js';
-import { PacketIoError } from './packet-io-error.js';
+import { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
 import { type PortCounters, readPortCounters } from './port-counters.js';
 import { registeredVector } from './registered-vector.js';
 
-export interface UdpLinkOptions {
-  /** Written into word 7 of every address; unique among the open links of the process. 0 … 2^32-1. */
-  readonly id: number;
-  /** `dual` is one IPv6 socket that takes IPv4 as well; its IPv4 peers appear with family 4. */
-  readonly family: 'udp4' | 'udp6' | 'dual';
-  /** Numeric address of the family to bind to (`dual`: IPv6), with a numeric zone if need be (`fe80::1%3`); any by default. OpenVPN: --local. */
-  readonly address?: string;
-  /** Local port; 0, the default, takes a free one. OpenVPN: --lport. */
-  readonly port?: number;
-  /** Size asked for the receive buffer, in bytes; {@link DEFAULT_BUFFER_BYTES} unless told otherwise, 0 leaves the system's. OpenVPN: --rcvbuf. */
-  readonly receiveBufferBytes?: number;
-  /** The same for sending. OpenVPN: --sndbuf. */
-  readonly sendBufferBytes?: number;
+/** The options of every UDP link, and what only the native one can do. */
+export interface NativeUdpLinkOptions extends UdpLinkOptions {
   /** Value for SO_MARK. OpenVPN: --mark. */
   readonly mark?: number;
   /** Interface for SO_BINDTODEVICE. OpenVPN: --bind-dev. */
@@ -45,37 +33,50 @@ export const DEFAULT_BUFFER_BYTES: number = 4 * 1024 * 1024;
 
 /**
  * Opens an unconnected UDP socket, nonblocking and closed on exec, that receives and sends a vector in a few system calls.
- * Errors that the network reports (ECONNREFUSED, EHOSTUNREACH …) are counted, not told.
+ * Without a local address one socket takes both families, or IPv4 alone where there is no IPv6; IPv4 peers of such a
+ * socket appear with family 4. Errors that the network reports (ECONNREFUSED, EHOSTUNREACH …) are counted, not told.
  *
  * @throws PacketIoError with OpenVPN's message: `TCP/UDP: Socket bind failed on local address [AF_INET]127.0.0.1:1194: Address already in use (errno=98)`
  */
-export function openUdpLink(options: UdpLinkOptions): NativeUdpLink {
+export function openUdpLink(options: NativeUdpLinkOptions): NativeUdpLink {
+  const port = options.port ?? 0;
+  const ipv4: Endpoint = { family: 4, address: '0.0.0.0', port };
+  if (options.local !== undefined) return open(options, options.local);
+  if (options.family === 4) return open(options, ipv4);
+  try {
+    return open(options, { family: 6, address: '::', port });
+  } catch (error) {
+    const noIpv6 =
+      error instanceof PacketIoError && (error.systemCode === 'EAFNOSUPPORT' || error.systemCode === 'EADDRNOTAVAIL');
+    if (noIpv6 && options.family === undefined) return open(options, ipv4);
+    throw error;
+  }
+}
+
+function open(options: NativeUdpLinkOptions, local: Endpoint): NativeUdpLink {
   const addon = nativeAddon();
-  const { id, family, port: portNumber = 0, mark, bindDevice } = options;
+  const { id, ipv6Only = false, mark, bindDevice } = options;
   if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) throw new RangeError('a link id is 0 … 2^32-1');
-  if (!Number.isInteger(portNumber) || portNumber < 0 || portNumber > 65535) throw new RangeError('a port is 0 … 65535');
-  const [host, scope] = localAddress(family, options.address);
-  const port = addon.udpOpen(family === 'udp4' ? 4 : 6, family === 'udp6', id);
-  if (port < 0) throw new PacketIoError('UDP: Cannot create UDP/UDP6 socket', -port);
-  const demand = (result: number, what: () => string): number => {
-    if (result >= 0) return result;
+  if (!Number.isInteger(local.port) || local.port < 0 || local.port > 65535) {
+    throw new RangeError('a port is 0 … 65535');
+  }
+  const port = addon.udpOpen(local.family, local.family === 6 && ipv6Only, id);
+  if (port < 0) throw new PacketIoError('ERR_LINK_OPEN', 'UDP: Cannot create UDP/UDP6 socket', -port);
+  const demand = (result: number, code: PacketIoErrorCode, what: string): void => {
+    if (result >= 0) return;
     addon.closePort(port);
-    throw new PacketIoError(what(), -result);
+    throw new PacketIoError(code, what, -result);
   };
-  const buffer = (send: boolean, bytes: number | undefined): number => {
-    if (bytes === undefined) return addon.udpBuffer(port, send, DEFAULT_BUFFER_BYTES, true);
-    if (bytes === 0) return 0;
-    return demand(addon.udpBuffer(port, send, bytes, true), () => `UDP: Cannot set the ${send ? 'send' : 'receive'} buffer`);
-  };
-  const receive = buffer(false, options.receiveBufferBytes);
-  const send = buffer(true, options.sendBufferBytes);
-  if (mark !== undefined) demand(addon.udpMark(port, mark), () => `NOTE: setsockopt SO_MARK=${mark} failed`);
+  const receive = addon.udpBuffer(port, false, options.receiveBufferBytes ?? DEFAULT_BUFFER_BYTES, true);
+  const send = addon.udpBuffer(port, true, options.sendBufferBytes ?? DEFAULT_BUFFER_BYTES, true);
+  if (mark !== undefined) demand(addon.udpMark(port, mark), 'ERR_LINK_OPEN', `setsockopt SO_MARK=${mark} failed`);
   if (bindDevice !== undefined) {
-    demand(addon.udpDevice(port, bindDevice), () => `TCP/UDP: Socket bind to device ${bindDevice} failed`);
+    demand(addon.udpDevice(port, bindDevice), 'ERR_LINK_OPEN', `bind to device ${bindDevice} failed`);
   }
   demand(
-    addon.udpBind(port, host, portNumber, scope),
-    () => `TCP/UDP: Socket bind failed on local address ${bindTarget(family, options.address, portNumber)}`,
+    addon.udpBind(port, local.address, local.port, local.scope ?? 0),
+    'ERR_LINK_BIND',
+    `TCP/UDP: Socket bind failed on local address ${formatLocal(local)}`,
   );
   return new LinuxUdpLink(id, port, receive, send);
 }
@@ -131,7 +132,7 @@ class LinuxUdpLink implements NativeUdpLink {
     nativeAddon().watchPort(this.#port, (event, errno) => {
       if (event === EVENT_READABLE) this.#readiness?.readable();
       if (event === EVENT_WRITABLE) this.#readiness?.writable();
-      if (event === EVENT_FAILED) this.#readiness?.failed(new PacketIoError('read UDP', errno));
+      if (event === EVENT_FAILED) this.#readiness?.failed(new PacketIoError('ERR_LINK_LOST', 'read UDP', errno));
     });
   }
 
@@ -159,15 +160,8 @@ class LinuxUdpLink implements NativeUdpLink {
   }
 }
 
-function localAddress(family: UdpLinkOptions['family'], address: string | undefined): [host: string, scope: number] {
-  if (address === undefined) return [family === 'udp4' ? '0.0.0.0' : '::', 0];
-  const [host, zone = '0'] = address.split('%', 2);
-  const right = family === 'udp4' ? isIPv4(address) : isIPv6(host) && /^[0-9]{1,9}$/.test(zone);
-  if (!right) throw new RangeError(`not a numeric address for ${family}: ${address}`);
-  return [host, Number(zone)];
-}
-
 /** OpenVPN: print_sockaddr_ex(). */
-function bindTarget(family: UdpLinkOptions['family'], address: string | undefined, port: number): string {
-  return `[${family === 'udp4' ? 'AF_INET' : 'AF_INET6'}]${address ?? '[undef]'}:${port}`;
+function formatLocal({ family, address, scope, port }: Endpoint): string {
+  const any = address === '0.0.0.0' || address === '::';
+  return `[${family === 4 ? 'AF_INET' : 'AF_INET6'}]${any ? '[undef]' : address}${scope ? `%${scope}` : ''}:${port}`;
 }
