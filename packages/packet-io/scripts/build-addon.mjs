@@ -31,7 +31,9 @@ const flags = [
   ...['-Wall', '-Wextra', '-DNAPI_VERSION=8', '-Wl,-z,relro,-z,now'],
   ...(process.env.CFLAGS ?? '').split(/\s+/).filter(Boolean),
 ];
-const files = readdirSync(native).filter((name) => /\.[ch]$/.test(name)).sort();
+const files = readdirSync(native)
+  .filter((name) => /\.[ch]$/.test(name))
+  .sort();
 const hash = createHash('sha256').update(JSON.stringify([compiler, flags]));
 for (const name of files) hash.update(`\0${name}\0`).update(readFileSync(join(native, name)));
 hash.update(readFileSync(join(dirname(headers), 'package.json')));
@@ -46,7 +48,9 @@ const sources = files.filter((name) => name.endsWith('.c')).map((name) => join(n
 const [command, ...first] = compiler;
 const result = spawnSync(command, [...first, ...flags, `-I${headers}`, '-o', fresh, ...sources], { stdio: 'inherit' });
 if (result.error?.code === 'ENOENT') {
-  fail(`no C compiler: '${command}' was not found. Install gcc or clang (Debian: apt-get install gcc), or name one in CC.`);
+  fail(
+    `no C compiler: '${command}' was not found. Install gcc or clang (Debian: apt-get install gcc), or name one in CC.`,
+  );
 }
 if (result.status !== 0) {
   rmSync(fresh, { force: true });

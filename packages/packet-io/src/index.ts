@@ -3,4 +3,4 @@ export { hasNativeAddon } from './native-addon.js';
 export { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
 export type { PortCounters } from './port-counters.js';
 export { type NativeTunDevice, openTun, type TunOptions } from './tun-device.js';
-export { DEFAULT_BUFFER_BYTES, type NativeUdpLink, openUdpLink, type NativeUdpLinkOptions } from './udp-link.js';
+export { DEFAULT_BUFFER_BYTES, type NativeUdpLink, type NativeUdpLinkOptions, openUdpLink } from './udp-link.js';

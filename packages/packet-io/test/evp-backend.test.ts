@@ -1,12 +1,12 @@
 import './native-build.js';
 import { readFileSync } from 'node:fs';
-import { type AeadKeyOptions } from '@openvpnd/data-channel';
+import type { AeadKeyOptions } from '@openvpnd/data-channel';
 import { describeAeadBackend } from '@openvpnd/data-channel/conformance';
 import { FATE_DROPPED, FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nativeAddon } from '../src/native-addon.js';
 import { evpBackend } from '../src/index.js';
+import { nativeAddon } from '../src/native-addon.js';
 
 describeAeadBackend('evp', evpBackend);
 
@@ -77,26 +77,33 @@ describe('evp backend: a descriptor table that is wrong', () => {
   });
 
   it('survives any table', () => {
-    const word = fc.oneof(fc.nat(400), fc.integer({ min: 0, max: 0xffffffff }), fc.constantFrom(0x7fffffff, 0xffffffff));
+    const word = fc.oneof(
+      fc.nat(400),
+      fc.integer({ min: 0, max: 0xffffffff }),
+      fc.constantFrom(0x7fffffff, 0xffffffff),
+    );
     fc.assert(
-      fc.property(fc.array(fc.tuple(word, word, fc.constantFrom(seal, open, 99), fc.nat(8)), { maxLength: 8 }), (list) => {
-        const rows = vector();
-        for (const [offset, length, key, fate] of list) {
-          const row = rows.append();
-          rows.offset[row] = offset;
-          rows.length[row] = length;
-          rows.key[row] = key;
-          rows.fate[row] = fate;
-        }
-        backend.sealBatch(rows);
-        backend.openBatch(rows);
-        for (let row = 0; row < rows.count; row += 1) {
-          if (rows.fate[row] === FATE_DROPPED) continue;
-          if (rows.fate[row] === FATE_TO_LINK && list[row][3] === FATE_SEAL) {
-            expect(rows.offset[row] + rows.length[row]).toBeLessThanOrEqual(rows.bytes.length);
+      fc.property(
+        fc.array(fc.tuple(word, word, fc.constantFrom(seal, open, 99), fc.nat(8)), { maxLength: 8 }),
+        (list) => {
+          const rows = vector();
+          for (const [offset, length, key, fate] of list) {
+            const row = rows.append();
+            rows.offset[row] = offset;
+            rows.length[row] = length;
+            rows.key[row] = key;
+            rows.fate[row] = fate;
           }
-        }
-      }),
+          backend.sealBatch(rows);
+          backend.openBatch(rows);
+          for (let row = 0; row < rows.count; row += 1) {
+            if (rows.fate[row] === FATE_DROPPED) continue;
+            if (rows.fate[row] === FATE_TO_LINK && list[row][3] === FATE_SEAL) {
+              expect(rows.offset[row] + rows.length[row]).toBeLessThanOrEqual(rows.bytes.length);
+            }
+          }
+        },
+      ),
       { seed: 1, numRuns: 300 },
     );
   });
