@@ -2,9 +2,8 @@
 
 import { join } from 'node:path';
 import { interopEntrance } from './interop-entrance.mjs';
-import { become, build, install, root } from './workspace.mjs';
+import { become, prepare, root } from './workspace.mjs';
 
-install();
-build();
+prepare();
 const [command, ...before] = interopEntrance();
 become(command, [...before, join(root, 'bench/tunnel.mjs'), ...process.argv.slice(2)]);

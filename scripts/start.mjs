@@ -1,10 +1,9 @@
 // `npm start`: without arguments the quick start, with arguments the daemon with exactly those arguments.
 
 import { join } from 'node:path';
-import { become, build, install, root } from './workspace.mjs';
+import { become, prepare, root } from './workspace.mjs';
 
-install();
-build();
+prepare();
 const daemonArguments = process.argv.slice(2);
 if (daemonArguments.length > 0) {
   become(process.execPath, [join(root, 'apps/openvpnd/dist/main.js'), ...daemonArguments], {

@@ -12,8 +12,8 @@ import { bin, build, install, root, tryStep } from './workspace.mjs';
 const filters = process.argv.slice(2);
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
-install();
-build();
+step('install', install);
+step('build', build);
 if (filters.length === 0) {
   check('type check: sources', bin('tsc'), ['-b']);
   check('type check: tests', bin('tsc'), ['-p', 'tsconfig.tests.json']);
@@ -23,6 +23,16 @@ runTests('unit', [process.execPath]);
 runTests('interop', interopEntrance());
 process.stdout.write(`\n${closingLine(counts)}\n`);
 process.exitCode = counts.failed > 0 ? 1 : 0;
+
+/** A part of the preparation. The tests run even when it failed: most of them need the sources only. */
+function step(title, action) {
+  try {
+    action();
+  } catch (error) {
+    process.stdout.write(`✗ ${title}\n${error.message}\n`);
+    counts.failed += 1;
+  }
+}
 
 /** One command that must succeed; its output is shown when it does not. */
 function check(title, command, args) {
@@ -39,7 +49,14 @@ function runTests(project, entrance) {
   const countsFile = join(directory, 'counts.json');
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const [command, ...before] = entrance;
-  const args = [...before, vitest, 'run', '--project', project, '--passWithNoTests', ...filters];
+  const args = [
+    ...before,
+    vitest,
+    'run',
+    '--project',
+    project,
+    ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : []),
+  ];
   const result = spawnSync(command, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -50,6 +67,7 @@ function runTests(project, entrance) {
     for (const key of Object.keys(counts)) counts[key] += found[key];
     if (result.status !== 0 && found.failed === 0) counts.failed += 1;
   } catch {
+    // Only a run that found no test file ends well without counts.
     if (result.status !== 0) counts.failed += 1;
   }
   rmSync(directory, { recursive: true, force: true });

@@ -13,7 +13,22 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const packageManager = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager;
 const stampFile = join(root, 'node_modules', '.openvpnd-install.json');
 
-/** Installs the dependencies (with the pinned pnpm, fetched through npx) unless nothing that decides about them has changed. */
+/** Installs and builds; when one of them fails, shows its output and ends this process with its status. */
+export function prepare() {
+  try {
+    install();
+    build();
+  } catch (error) {
+    if (!(error instanceof StepFailure)) throw error;
+    process.stderr.write(error.message);
+    process.exit(error.status);
+  }
+}
+
+/**
+ * Installs the dependencies (with the pinned pnpm, fetched through npx) unless nothing that decides about them has changed.
+ * Throws a StepFailure.
+ */
 export function install() {
   checkNode();
   const wanted = installFingerprint();
@@ -32,9 +47,17 @@ export function install() {
   writeFileSync(stampFile, `${JSON.stringify({ fingerprint: wanted, pnpmDirectory })}\n`);
 }
 
-/** Builds the addon and every package; what is up to date comes from turbo's cache. */
+/** Builds the addon and every package; what is up to date comes from turbo's cache. Throws a StepFailure. */
 export function build() {
   step('building', bin('turbo'), ['run', 'build', '--output-logs=errors-only']);
+}
+
+/** A step of the preparation failed; the message holds its output and, last, one line that names it. */
+export class StepFailure extends Error {
+  constructor(title, command, args, { status, stdout, stderr }) {
+    super(`${stdout}${stderr}\nopenvpnd: ${title} failed (${command} ${args.join(' ')})\n`);
+    this.status = status;
+  }
 }
 
 /** The path of a program that the workspace's dependencies brought. */
@@ -42,19 +65,11 @@ export function bin(name) {
   return join(root, 'node_modules', '.bin', name);
 }
 
-/**
- * Runs one command in the root to its end. It is quiet when it succeeds; when it fails, its output and one line that names
- * the step go to stderr and this process ends with its status.
- */
+/** One step of the preparation, quiet when it succeeds. */
 function step(title, command, args) {
   if (process.stderr.isTTY) process.stderr.write(`${title} …\n`);
   const result = tryStep(command, args);
-  if (result.status !== 0) {
-    process.stderr.write(
-      `${result.stdout}${result.stderr}\nopenvpnd: ${title} failed (${command} ${args.join(' ')})\n`,
-    );
-    process.exit(result.status ?? 1);
-  }
+  if (result.status !== 0) throw new StepFailure(title, command, args, result);
   return result;
 }
 
