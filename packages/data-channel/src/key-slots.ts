@@ -1,18 +1,15 @@
 import type { DataChannelKeys, DirectionalKey } from '@openvpnd/keygen';
 import { NO_KEY } from '@openvpnd/memory';
-import { firstByte, MAX_KEY_ID, P_DATA_V1, P_DATA_V2 } from '@openvpnd/wire';
+import { MAX_KEY_ID, P_DATA_V2 } from '@openvpnd/wire';
+import { PACKET_ID_WRAP_TRIGGER } from './packet-id-counter.js';
 import type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';
 import { ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
+import type { RowCipher } from './row-cipher.js';
 import { SIGNAL_AEAD_LIMIT, SIGNAL_BYTES, SIGNAL_FAILURES, SIGNAL_PACKET_ID, SIGNAL_PACKETS } from './signals.js';
 
 /** Key ids 0 … 7: an entry of the table is `slot * KEYS_PER_PEER + keyId`. */
 export const KEYS_PER_PEER: number = MAX_KEY_ID + 1;
 export const NO_ENTRY = -1;
-
-/** The last packet id of a key. OpenVPN: packet_id_send_update(). */
-export const LAST_PACKET_ID = 0xffff_ffff;
-/** From here on the key is to be replaced. OpenVPN: PACKET_ID_WRAP_TRIGGER. */
-export const PACKET_ID_WRAP_TRIGGER = 0xff00_0000;
 
 /** How much one AEAD key may do. Source: draft-irtf-cfrg-aead-limits; OpenVPN: cipher_get_aead_limits(). */
 export interface AeadLimits {
@@ -32,8 +29,6 @@ export interface KeyLimits {
 }
 
 export interface InstallOptions {
-  /** Undefined: P_DATA_V1 is sent. */
-  readonly peerId: number | undefined;
   /** What SYNs are clamped to; 0 for not at all. */
   readonly mss: number;
   readonly replayWindow: ReplayWindowOptions;
@@ -48,6 +43,8 @@ export class KeySlots {
   /** The last packet id that was given out; 0 before the first. */
   readonly lastPacketId: Float64Array;
   readonly windows: (ReplayWindow | undefined)[];
+  /** The keys that the backend does not serve. */
+  readonly rowCiphers: (RowCipher | undefined)[];
   /** What SYNs are clamped to while the key is sent with; 0 for not at all. */
   readonly mss: Uint16Array;
   readonly #backend: AeadBackend;
@@ -73,6 +70,7 @@ export class KeySlots {
     this.lastPacketId = new Float64Array(entries);
     this.mss = new Uint16Array(entries);
     this.windows = new Array<ReplayWindow | undefined>(entries).fill(undefined);
+    this.rowCiphers = new Array<RowCipher | undefined>(entries).fill(undefined);
     this.#keys = new Array<DataChannelKeys | undefined>(entries).fill(undefined);
     this.#sealUsage = new Float64Array(entries);
     this.#openUsage = new Float64Array(entries);
@@ -85,31 +83,20 @@ export class KeySlots {
     this.#said = new Uint8Array(entries);
   }
 
-  /** Takes the keys over: they are zeroed when the entry is retired. One that stood there before is retired. */
-  install(entry: number, keys: DataChannelKeys, options: InstallOptions): void {
-    this.retire(entry);
-    const { peerId, limits } = options;
-    const keyId = entry % KEYS_PER_PEER;
-    const prefix =
-      peerId === undefined
-        ? Uint8Array.of(firstByte(P_DATA_V1, keyId))
-        : Uint8Array.of(firstByte(P_DATA_V2, keyId), peerId >> 16, peerId >> 8, peerId);
+  /** Takes AEAD keys over: they are zeroed when the entry is retired. One that stood there before is retired. */
+  install(entry: number, keys: DataChannelKeys, prefix: Uint8Array, options: InstallOptions): void {
+    this.#start(entry, keys, options);
     this.sealHandle[entry] = this.#backend.installKey(aeadKey(keys, keys.send, 'seal', prefix));
-    this.#keys[entry] = keys;
     this.windows[entry] = new ReplayWindow(options.replayWindow);
-    this.lastPacketId[entry] = 0;
-    this.mss[entry] = options.mss;
-    this.#sealUsage[entry] = 0;
-    this.#openUsage[entry] = 0;
     // ChaCha20-Poly1305 has no such limit.
     const { usage } = this.#aeadLimits;
-    this.#usageTrigger[entry] = keys.cipher.blockBytes === 16 ? Math.floor((usage / 8) * 7) : Number.POSITIVE_INFINITY;
-    this.#failures[entry] = 0;
-    this.#bytes[entry] = 0;
-    this.#packets[entry] = 0;
-    this.#bytesTrigger[entry] = limits.renegotiateBytes;
-    this.#packetsTrigger[entry] = limits.renegotiatePackets;
-    this.#said[entry] = 0;
+    if (keys.cipher.blockBytes === BLOCK_BYTES) this.#usageTrigger[entry] = Math.floor((usage / 8) * 7);
+  }
+
+  /** Takes keys over for which there is a cipher of our own. */
+  installRowCipher(entry: number, keys: DataChannelKeys, cipher: RowCipher, options: InstallOptions): void {
+    this.#start(entry, keys, options);
+    this.rowCiphers[entry] = cipher;
   }
 
   has(entry: number): boolean {
@@ -126,6 +113,8 @@ export class KeySlots {
     zero(keys.receive);
     this.#keys[entry] = undefined;
     this.windows[entry] = undefined;
+    this.rowCiphers[entry]?.retire();
+    this.rowCiphers[entry] = undefined;
   }
 
   /**
@@ -134,7 +123,8 @@ export class KeySlots {
    */
   openHandle(entry: number, opcode: number): AeadKeyHandle {
     const keys = this.#keys[entry];
-    if (keys === undefined || this.#failures[entry] > this.#aeadLimits.failures) return NO_KEY;
+    if (keys === undefined || this.rowCiphers[entry] !== undefined || this.#failures[entry] > this.#aeadLimits.failures)
+      return NO_KEY;
     const handles = opcode === P_DATA_V2 ? this.openHandleV2 : this.openHandleV1;
     if (handles[entry] === NO_KEY) {
       const prefix = new Uint8Array(opcode === P_DATA_V2 ? 4 : 1);
@@ -149,7 +139,8 @@ export class KeySlots {
     let bits = this.#countTraffic(entry, packets, wireBytes);
     if (this.#sealUsage[entry] > this.#usageTrigger[entry]) bits |= SIGNAL_AEAD_LIMIT;
     if (this.lastPacketId[entry] >= PACKET_ID_WRAP_TRIGGER) bits |= SIGNAL_PACKET_ID;
-    return bits;
+    const rowCipher = this.rowCiphers[entry];
+    return rowCipher === undefined ? bits : bits | rowCipher.due;
   }
 
   /** Counts an opened packet. @returns the signals that are due, as bits */
@@ -161,6 +152,8 @@ export class KeySlots {
 
   /** Counts a packet that did not verify; past the limit the key opens nothing more. @returns the signals that are due, as bits */
   countFailure(entry: number): number {
+    const rowCipher = this.rowCiphers[entry];
+    if (rowCipher !== undefined) return rowCipher.due;
     this.#failures[entry] += 1;
     if (this.#failures[entry] > this.#aeadLimits.failures) {
       this.#retireHandle(this.openHandleV1, entry);
@@ -174,6 +167,22 @@ export class KeySlots {
     const fresh = bits & ~this.#said[entry];
     this.#said[entry] |= bits;
     return fresh;
+  }
+
+  #start(entry: number, keys: DataChannelKeys, options: InstallOptions): void {
+    this.retire(entry);
+    this.#keys[entry] = keys;
+    this.lastPacketId[entry] = 0;
+    this.mss[entry] = options.mss;
+    this.#sealUsage[entry] = 0;
+    this.#openUsage[entry] = 0;
+    this.#usageTrigger[entry] = Number.POSITIVE_INFINITY;
+    this.#failures[entry] = 0;
+    this.#bytes[entry] = 0;
+    this.#packets[entry] = 0;
+    this.#bytesTrigger[entry] = options.limits.renegotiateBytes;
+    this.#packetsTrigger[entry] = options.limits.renegotiatePackets;
+    this.#said[entry] = 0;
   }
 
   #countTraffic(entry: number, packets: number, wireBytes: number): number {

@@ -1,0 +1,173 @@
+import { FATE_CONSUMED, FATE_INNER, FATE_OPEN, NO_KEY, type PacketVector } from '@openvpnd/memory';
+import type { Instant } from '@openvpnd/sans-io';
+import {
+  DATA_V1_HEADER_BYTES,
+  DATA_V2_HEADER_BYTES,
+  isOcc,
+  isPing,
+  keyIdOf,
+  opcodeOf,
+  P_DATA_V1,
+  P_DATA_V2,
+  parseOccMessage,
+} from '@openvpnd/wire';
+import {
+  DROP_ID_SEEN,
+  DROP_ID_TOO_OLD,
+  DROP_ID_ZERO,
+  DROP_NO_KEY,
+  DROP_NOT_AUTHENTIC,
+  DROP_NOT_DATA,
+  DROP_TOO_SHORT,
+  DROP_UNKNOWN_PEER,
+} from './drops.js';
+import { KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
+import { clampMss } from './mss-clamp.js';
+import { type PeerTable, RowScratch } from './peer-table.js';
+import type { AeadBackend } from './ports.js';
+import { REPLAY_ACCEPTED, REPLAY_SEEN, REPLAY_ZERO, type ReplayVerdict } from './replay-window.js';
+
+/** Rows OPEN → INNER, CONSUMED or DROPPED. */
+export class OpenStage {
+  readonly #backend: AeadBackend;
+  readonly #peers: PeerTable;
+  readonly #scratch: RowScratch = new RowScratch();
+
+  constructor(backend: AeadBackend, peers: PeerTable) {
+    this.#backend = backend;
+    this.#peers = peers;
+  }
+
+  run(now: Instant, vector: PacketVector): void {
+    if (this.#chooseKeys(vector) === 0) return;
+    this.#backend.openBatch(vector);
+    this.#takeOpened(now, vector);
+  }
+
+  /** Gives each row that is to be opened its key. @returns how many there are */
+  #chooseKeys(vector: PacketVector): number {
+    const peers = this.#peers;
+    this.#scratch.fit(vector);
+    const rowEntry = this.#scratch.entry;
+    const rowBytes = this.#scratch.bytes;
+    const { bytes, fate, slot: slots, offset, length, key } = vector;
+    const keys = peers.keys;
+    let chosen = 0;
+    for (let row = 0; row < vector.count; row++) {
+      rowEntry[row] = NO_ENTRY;
+      if (fate[row] !== FATE_OPEN) continue;
+      const slot = slots[row];
+      if (slot >= peers.maxPeers || peers.settings[slot] === undefined) {
+        peers.drop(vector, row, DROP_UNKNOWN_PEER);
+        continue;
+      }
+      if (length[row] === 0) {
+        peers.drop(vector, row, DROP_TOO_SHORT);
+        continue;
+      }
+      const first = bytes[offset[row]];
+      const opcode = opcodeOf(first);
+      const entry = slot * KEYS_PER_PEER + keyIdOf(first);
+      let handle = NO_KEY;
+      if (opcode === P_DATA_V2) {
+        handle = keys.openHandleV2[entry];
+      } else if (opcode === P_DATA_V1) {
+        handle = keys.openHandleV1[entry];
+      } else if (peers.staticKey[slot] === 0) {
+        peers.drop(vector, row, DROP_NOT_DATA);
+        continue;
+      }
+      if (handle === NO_KEY) {
+        if (peers.staticKey[slot] === 0) handle = keys.openHandle(entry, opcode);
+        if (handle === NO_KEY) {
+          if (this.#openRow(vector, row, entry, opcode)) chosen += 1;
+          continue;
+        }
+      }
+      key[row] = handle;
+      rowEntry[row] = entry;
+      rowBytes[row] = length[row];
+      chosen += 1;
+    }
+    return chosen;
+  }
+
+  /** Opens a row whose key the backend does not serve. @returns whether there is such a key */
+  #openRow(vector: PacketVector, row: number, entryByOpcode: number, opcode: number): boolean {
+    const peers = this.#peers;
+    const isStatic = peers.staticKey[vector.slot[row]] === 1;
+    const entry = isStatic ? vector.slot[row] * KEYS_PER_PEER : entryByOpcode;
+    const cipher = peers.keys.rowCiphers[entry];
+    if (cipher === undefined) {
+      peers.drop(vector, row, DROP_NO_KEY);
+      return false;
+    }
+    this.#scratch.entry[row] = entry;
+    this.#scratch.bytes[row] = vector.length[row];
+    const prefixBytes = opcode === P_DATA_V2 ? DATA_V2_HEADER_BYTES : DATA_V1_HEADER_BYTES;
+    if (cipher.open(vector, row, isStatic ? 0 : prefixBytes)) vector.fate[row] = FATE_INNER;
+    return true;
+  }
+
+  /** Judges the rows that the backend has opened or refused. */
+  #takeOpened(now: Instant, vector: PacketVector): void {
+    const peers = this.#peers;
+    const rowEntry = this.#scratch.entry;
+    const rowBytes = this.#scratch.bytes;
+    const { bytes, fate, offset, length, key, packetIdLow } = vector;
+    const keys = peers.keys;
+    for (let row = 0; row < vector.count; row++) {
+      const entry = rowEntry[row];
+      if (entry === NO_ENTRY) continue;
+      const slot = Math.floor(entry / KEYS_PER_PEER);
+      key[row] = NO_KEY;
+      if (fate[row] !== FATE_INNER) {
+        peers.drop(vector, row, DROP_NOT_AUTHENTIC);
+        peers.counters.notAuthentic(slot);
+        peers.raise(slot, entry, keys.countFailure(entry));
+        continue;
+      }
+      const payloadBytes = length[row];
+      peers.counters.received(slot, rowBytes[row]);
+      peers.raise(slot, entry, keys.countOpened(entry, payloadBytes, rowBytes[row]));
+      const window = keys.windows[entry];
+      const verdict =
+        window === undefined ? this.#acceptRow(now, vector, row, entry) : window.accept(now, packetIdLow[row]);
+      if (verdict !== REPLAY_ACCEPTED) {
+        peers.drop(vector, row, dropOf(verdict));
+        peers.counters.replayed(slot);
+        continue;
+      }
+      peers.timers.lastReceived[slot] = now;
+      if (payloadBytes === 0 || isPing(bytes, offset[row], payloadBytes)) {
+        if (payloadBytes !== 0) peers.counters.pingIn(slot);
+        fate[row] = FATE_CONSUMED;
+        continue;
+      }
+      if (isOcc(bytes, offset[row], payloadBytes)) {
+        this.#hearOcc(slot, vector, row);
+        continue;
+      }
+      peers.counters.payloadIn(slot, payloadBytes);
+      peers.timers.noteActivity(slot, payloadBytes, now);
+      if (peers.mss[slot] !== 0) clampMss(bytes, offset[row], payloadBytes, peers.mss[slot]);
+    }
+  }
+
+  #acceptRow(now: Instant, vector: PacketVector, row: number, entry: number): ReplayVerdict {
+    const peers = this.#peers;
+    return peers.keys.rowCiphers[entry]?.accept(now, vector, row) ?? REPLAY_ZERO;
+  }
+
+  #hearOcc(slot: number, vector: PacketVector, row: number): void {
+    const peers = this.#peers;
+    const parsed = parseOccMessage(vector.packet(row));
+    vector.fate[row] = FATE_CONSUMED;
+    if (parsed.ok) peers.signals.raiseOcc(slot, parsed.value);
+  }
+}
+
+function dropOf(verdict: ReplayVerdict): number {
+  if (verdict === REPLAY_ZERO) return DROP_ID_ZERO;
+  return verdict === REPLAY_SEEN ? DROP_ID_SEEN : DROP_ID_TOO_OLD;
+}

@@ -1,0 +1,107 @@
+import { FATE_SEAL, FATE_TO_LINK, NO_KEY, type PacketVector } from '@openvpnd/memory';
+import type { Instant } from '@openvpnd/sans-io';
+import { DROP_IDS_EXHAUSTED, DROP_NO_SEND_KEY, DROP_NOT_SEALED, DROP_UNKNOWN_PEER } from './drops.js';
+import { KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
+import { clampMss } from './mss-clamp.js';
+import { LAST_PACKET_ID } from './packet-id-counter.js';
+import { type PeerTable, RowScratch } from './peer-table.js';
+import type { AeadBackend } from './ports.js';
+import { ROW_SEALED } from './row-cipher.js';
+
+/** Rows SEAL → TO_LINK or DROPPED. */
+export class SealStage {
+  readonly #backend: AeadBackend;
+  readonly #peers: PeerTable;
+  readonly #scratch: RowScratch = new RowScratch();
+
+  constructor(backend: AeadBackend, peers: PeerTable) {
+    this.#backend = backend;
+    this.#peers = peers;
+  }
+
+  /** `isPayload`: the rows are inner packets, which count as activity; false for the channel's own. */
+  run(now: Instant, vector: PacketVector, isPayload: boolean): void {
+    if (this.#chooseKeys(now, vector) === 0) return;
+    this.#backend.sealBatch(vector);
+    this.#takeSealed(now, vector, isPayload);
+  }
+
+  /** Gives each row that is to be sealed its key and its packet ids. @returns how many there are */
+  #chooseKeys(now: Instant, vector: PacketVector): number {
+    const peers = this.#peers;
+    this.#scratch.fit(vector);
+    const rowEntry = this.#scratch.entry;
+    const rowBytes = this.#scratch.bytes;
+    const { bytes, fate, slot: slots, offset, length, key, packetIdLow, segments } = vector;
+    const { lastPacketId, sealHandle } = peers.keys;
+    let chosen = 0;
+    for (let row = 0; row < vector.count; row++) {
+      rowEntry[row] = NO_ENTRY;
+      if (fate[row] !== FATE_SEAL) continue;
+      const slot = slots[row];
+      if (slot >= peers.maxPeers || peers.settings[slot] === undefined) {
+        peers.drop(vector, row, DROP_UNKNOWN_PEER);
+        continue;
+      }
+      const entry = peers.sendEntry[slot];
+      if (entry < 0) {
+        peers.drop(vector, row, DROP_NO_SEND_KEY);
+        continue;
+      }
+      if (peers.mss[slot] !== 0) clampMss(bytes, offset[row], length[row], peers.mss[slot]);
+      rowBytes[row] = length[row];
+      if (sealHandle[entry] === NO_KEY) {
+        if (this.#sealRow(now, vector, row, entry)) chosen += 1;
+        continue;
+      }
+      // A super-packet takes an id for each of its segments.
+      const last = lastPacketId[entry] + segments[row];
+      if (last > LAST_PACKET_ID) {
+        peers.drop(vector, row, DROP_IDS_EXHAUSTED);
+        continue;
+      }
+      packetIdLow[row] = lastPacketId[entry] + 1;
+      lastPacketId[entry] = last;
+      key[row] = sealHandle[entry];
+      rowEntry[row] = entry;
+      chosen += 1;
+    }
+    return chosen;
+  }
+
+  /** Seals a row whose key the backend does not serve. @returns whether that worked */
+  #sealRow(now: Instant, vector: PacketVector, row: number, entry: number): boolean {
+    const peers = this.#peers;
+    const result = peers.keys.rowCiphers[entry]?.seal(now, vector, row) ?? DROP_NO_SEND_KEY;
+    if (result !== ROW_SEALED) {
+      peers.drop(vector, row, result);
+      return false;
+    }
+    this.#scratch.entry[row] = entry;
+    return true;
+  }
+
+  #takeSealed(now: Instant, vector: PacketVector, isPayload: boolean): void {
+    const peers = this.#peers;
+    const rowEntry = this.#scratch.entry;
+    const rowBytes = this.#scratch.bytes;
+    const { fate, length, key, segments } = vector;
+    for (let row = 0; row < vector.count; row++) {
+      const entry = rowEntry[row];
+      if (entry === NO_ENTRY) continue;
+      const slot = Math.floor(entry / KEYS_PER_PEER);
+      key[row] = NO_KEY;
+      if (fate[row] !== FATE_TO_LINK) {
+        peers.drop(vector, row, DROP_NOT_SEALED);
+        continue;
+      }
+      peers.counters.sent(slot, segments[row], length[row]);
+      peers.raise(slot, entry, peers.keys.countSealed(entry, segments[row], rowBytes[row], length[row]));
+      peers.timers.lastSent[slot] = now;
+      if (isPayload) {
+        peers.counters.payloadOut(slot, rowBytes[row]);
+        peers.timers.noteActivity(slot, rowBytes[row], now);
+      }
+    }
+  }
+}
