@@ -1,0 +1,66 @@
+import type { OptionSpec, Permission } from './option-spec.js';
+
+/**
+ * Where a statement stands: a configuration file or the command line; inside `<connection>`; in the options of one
+ * client (client-config-dir); in a PUSH_REPLY; in a PUSH_REPLY while `route-nopull` is set.
+ */
+export type Context = 'file' | 'connection' | 'instance' | 'pushed' | 'pushed-nopull';
+
+const NEITHER_HERE: ReadonlySet<Permission> = new Set<Permission>(['INSTANCE', 'PULL_MODE', 'INLINE', 'CONNECTION']);
+
+/** OpenVPN: CLIENT_CONNECT_OPT_MASK. */
+const INSTANCE: ReadonlySet<Permission> = new Set<Permission>([
+  'INSTANCE',
+  'INHERIT',
+  'PUSH',
+  'TIMER',
+  'CONFIG',
+  'ECHO',
+  'COMP',
+  'SOCKFLAGS',
+]);
+
+/** OpenVPN: pull_permission_mask() without ROUTE and DHCPDNS. */
+const PUSHED_NOPULL: ReadonlySet<Permission> = new Set<Permission>([
+  'UP',
+  'ROUTE_EXTRAS',
+  'SOCKBUF',
+  'SOCKFLAGS',
+  'SETENV',
+  'SHAPER',
+  'TIMER',
+  'COMP',
+  'PERSIST',
+  'MESSAGES',
+  'EXPLICIT_NOTIFY',
+  'ECHO',
+  'PULL_MODE',
+  'PEER_ID',
+  'NCP',
+  'PUSH_MTU',
+]);
+
+const PUSHED: ReadonlySet<Permission> = new Set<Permission>([...PUSHED_NOPULL, 'ROUTE', 'DHCPDNS']);
+
+/** Whether an option may stand in a context. */
+export function isAllowedIn(spec: OptionSpec, context: Context): boolean {
+  return spec.permissions.some((permission) => {
+    switch (context) {
+      case 'file':
+        return !NEITHER_HERE.has(permission);
+      case 'connection':
+        return permission === 'CONNECTION';
+      case 'instance':
+        return INSTANCE.has(permission);
+      case 'pushed':
+        return PUSHED.has(permission);
+      case 'pushed-nopull':
+        return PUSHED_NOPULL.has(permission);
+    }
+  });
+}
+
+/** Whether an option may be given as `<name>…</name>`. */
+export function mayBeInline(spec: OptionSpec): boolean {
+  return spec.permissions.includes('INLINE');
+}
