@@ -72,7 +72,7 @@ export function tokeniseLine(line: string, place: string): Tokens {
       return {
         ok: false,
         reason:
-          `Bad backslash ('\\') usage in ${place}: a backslash may stand only before a backslash, a double quote ` +
+          `Options warning: Bad backslash ('\\') usage in ${place}: a backslash may stand only before a backslash, a double quote ` +
           'or white space; write \\\\ for a backslash in a Windows path',
       };
     }
@@ -100,7 +100,7 @@ export function tokeniseLine(line: string, place: string): Tokens {
     case 'single quotes':
       return { ok: false, reason: `No closing single quotation (') in ${place}` };
     case 'bare':
-      return { ok: false, reason: `Bad backslash ('\\') usage in ${place}: the line ends with it` };
+      return { ok: false, reason: `Options warning: Bad backslash ('\\') usage in ${place}: the line ends with it` };
   }
 }
 

@@ -107,7 +107,7 @@ export const PROCESS_OPTIONS: readonly OptionSpec[] = [
 
 /** Log and status. */
 export const LOG_OPTIONS: readonly OptionSpec[] = [
-  implemented('verb', 'CORE', ['MESSAGES'], [need('n', clamped(0, 15))], 'Verbosity from 0 (errors) to 11; default 1.'),
+  implemented('verb', 'CORE', ['MESSAGES'], [need('n', clamped(0, 11))], 'Verbosity from 0 (errors) to 11; default 1.'),
   implemented('mute', 'COMMON', ['MESSAGES'], [need('n', integer(0))], 'Most lines in a row of one category.'),
   implemented('log', 'CORE', ['GENERAL'], [need('file', PATH)], 'Write the log to a file, emptied first.'),
   implemented('log-append', 'CORE', ['GENERAL'], [need('file', PATH)], 'Append the log to a file.'),

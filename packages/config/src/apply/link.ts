@@ -1,0 +1,184 @@
+import type { EntryDraft, Handlers } from '../draft.js';
+import { parseInteger } from '../integer.js';
+import { parsePort } from '../port.js';
+import { parseProtocol } from '../protocol.js';
+import type { Statement } from '../statement.js';
+import { fileSource, numberAt, portAt, textAt } from './read-parameters.js';
+
+/** Smallest and largest control packet that `max-packet-size` may ask for (OpenVPN 2.6). */
+const CONTROL_PACKET_MIN = 154;
+const CONTROL_PACKET_MAX = 2048;
+
+function keyDirection(statement: Statement, index: number): 0 | 1 {
+  return textAt(statement, index) === '1' ? 1 : 0;
+}
+
+/** Options that may stand inside `<connection>`; outside they are the defaults of every entry. */
+export const ENTRY_HANDLERS: Handlers = {
+  local(draft, statement) {
+    const host = textAt(statement, 0);
+    if (host !== '*') draft.entry.localHost = host;
+    if (statement.parameters[1] !== undefined) draft.entry.localPort = portAt(statement, 1);
+    // A local address implies binding, which a client otherwise does not do.
+    draft.entry.bind ??= { ipv6Only: false };
+    return undefined;
+  },
+  port(draft, statement) {
+    const port = portAt(statement, 0);
+    draft.entry.sharedPort = port;
+    draft.entry.remotePort = port;
+    return undefined;
+  },
+  lport(draft, statement) {
+    draft.entry.localPort = portAt(statement, 0);
+    return undefined;
+  },
+  rport(draft, statement) {
+    draft.entry.remotePort = portAt(statement, 0);
+    return undefined;
+  },
+  proto(draft, statement) {
+    draft.entry.protocol = parseProtocol(textAt(statement, 0));
+    return undefined;
+  },
+  bind(draft, statement) {
+    draft.entry.bind = { ipv6Only: statement.parameters[0] === 'ipv6only' };
+    return undefined;
+  },
+  nobind(draft) {
+    draft.entry.nobind = true;
+    return undefined;
+  },
+  float(draft) {
+    draft.entry.float = true;
+    return undefined;
+  },
+  'tun-mtu'(draft, statement) {
+    draft.entry.tunMtu = numberAt(statement, 0);
+    draft.entry.occMtu = statement.parameters[1] === undefined ? undefined : numberAt(statement, 1);
+    return undefined;
+  },
+  'max-packet-size'(draft, statement) {
+    const bytes = numberAt(statement, 0);
+    const control = Math.min(CONTROL_PACKET_MAX, Math.max(CONTROL_PACKET_MIN, bytes));
+    if (control !== bytes) {
+      draft.warnings.push(
+        `Note: max-packet-size value outside of allowed control channel packet size (${CONTROL_PACKET_MIN} to ${CONTROL_PACKET_MAX}), will use ${control} instead.`,
+      );
+    }
+    draft.entry.maxControlPacketBytes = control;
+    draft.entry.mssFix = { bytes, basis: 'outer' };
+    return undefined;
+  },
+  mssfix(draft, statement) {
+    const basis = statement.parameters[1];
+    draft.entry.mssFix =
+      statement.parameters[0] === undefined
+        ? 'default'
+        : {
+            bytes: numberAt(statement, 0),
+            basis: basis === 'mtu' ? 'outer' : basis === 'fixed' ? 'fixed' : 'payload',
+          };
+    return undefined;
+  },
+  'connect-retry'(draft, statement) {
+    draft.entry.retrySeconds = numberAt(statement, 0);
+    if (statement.parameters[1] !== undefined) draft.entry.retryMaxSeconds = numberAt(statement, 1);
+    return undefined;
+  },
+  'connect-retry-max'(draft, statement) {
+    draft.connectRetryMax = numberAt(statement, 0);
+    return undefined;
+  },
+  'connect-timeout'(draft, statement) {
+    draft.entry.connectTimeoutSeconds = numberAt(statement, 0);
+    return undefined;
+  },
+  'server-poll-timeout'(draft, statement) {
+    draft.entry.connectTimeoutSeconds = numberAt(statement, 0);
+    return undefined;
+  },
+  'explicit-exit-notify'(draft, statement) {
+    draft.entry.exitNotify = numberAt(statement, 0, 1);
+    return undefined;
+  },
+  'tls-auth'(draft, statement) {
+    draft.entry.tlsAuth = fileSource(statement);
+    if (statement.parameters[1] !== undefined) draft.entry.keyDirection = keyDirection(statement, 1);
+    return undefined;
+  },
+  'tls-crypt'(draft, statement) {
+    draft.entry.tlsCrypt = fileSource(statement);
+    return undefined;
+  },
+  'key-direction'(draft, statement) {
+    draft.entry.keyDirection = keyDirection(statement, 0);
+    return undefined;
+  },
+};
+
+/** Options of the link for all entries. */
+export const LINK_HANDLERS: Handlers = {
+  remote(draft, statement) {
+    const [host = '', port, protocol] = statement.parameters;
+    draft.remotes.push({
+      host,
+      port: port === undefined ? undefined : parsePort(port),
+      protocol: protocol === undefined ? undefined : parseProtocol(protocol),
+    });
+    return undefined;
+  },
+  sndbuf(draft, statement) {
+    draft.sendBufferBytes = numberAt(statement, 0);
+    return undefined;
+  },
+  rcvbuf(draft, statement) {
+    draft.receiveBufferBytes = numberAt(statement, 0);
+    return undefined;
+  },
+  'remote-random'(draft) {
+    draft.remoteRandom = true;
+    return undefined;
+  },
+  'resolv-retry'(draft, statement) {
+    const text = textAt(statement, 0);
+    const seconds = parseInteger(text, 'resolv-retry', 0, 1_000_000_000);
+    if (text !== 'infinite' && !seconds.ok) return `${seconds.reason}; 'infinite' is allowed too`;
+    draft.resolveRetrySeconds = seconds.ok ? seconds.value : Number.POSITIVE_INFINITY;
+    return undefined;
+  },
+  keepalive(draft, statement) {
+    draft.keepalive = { interval: numberAt(statement, 0), timeout: numberAt(statement, 1) };
+    return undefined;
+  },
+  ping(draft, statement) {
+    draft.pingSeconds = numberAt(statement, 0);
+    return undefined;
+  },
+  'ping-exit'(draft, statement) {
+    draft.pingTimeout = { seconds: numberAt(statement, 0), action: 'exit' };
+    return undefined;
+  },
+  'ping-restart'(draft, statement) {
+    draft.pingTimeout = { seconds: numberAt(statement, 0), action: 'restart' };
+    return undefined;
+  },
+  'ping-timer-rem'(draft) {
+    draft.pingTimerRemote = true;
+    return undefined;
+  },
+  'replay-window'(draft, statement) {
+    draft.replayWindow = { packets: numberAt(statement, 0), seconds: numberAt(statement, 1, 15) };
+    return undefined;
+  },
+};
+
+/** A block's own `remote`. */
+export function applyBlockRemote(entry: EntryDraft, statement: Statement): void {
+  const [host = '', port, protocol] = statement.parameters;
+  entry.remote = {
+    host,
+    port: port === undefined ? undefined : parsePort(port),
+    protocol: protocol === undefined ? undefined : parseProtocol(protocol),
+  };
+}

@@ -1,0 +1,78 @@
+import type { Draft, EntryDraft, RemoteDraft } from './draft.js';
+import type { ConnectionEntry, ControlWrapOptions, MssFix } from './options/connection-entry.js';
+import { DEFAULT_PORT } from './port.js';
+import type { Protocol } from './protocol.js';
+
+const UDP: Protocol = { transport: 'udp', side: 'unspecified', family: undefined };
+
+/** Defaults of OpenVPN 2.6. */
+const TUN_MTU = 1500;
+const MSSFIX_BYTES = 1492;
+const CONTROL_PACKET_BYTES = 1250;
+const RETRY_SECONDS = 1;
+const RETRY_MAX_SECONDS = 300;
+const CONNECT_TIMEOUT_SECONDS = 120;
+
+/**
+ * The ways to the peer in the order of trying: the `<connection>` blocks, or without any the `remote`s, or without any
+ * a single entry that waits. OpenVPN: options_postprocess_mutate_ce().
+ */
+export function connectionEntries(draft: Draft): ConnectionEntry[] {
+  if (draft.blocks.length > 0) return draft.blocks.map((block) => finishEntry(draft, block, block.remote));
+  if (draft.remotes.length > 0) return draft.remotes.map((remote) => finishEntry(draft, draft.entry, remote));
+  return [finishEntry(draft, draft.entry, undefined)];
+}
+
+function finishEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | undefined): ConnectionEntry {
+  const tunMtu = entry.tunMtu ?? TUN_MTU;
+  return {
+    protocol: withSide(remote?.protocol ?? entry.protocol ?? UDP, draft),
+    remote:
+      remote === undefined ? undefined : { host: remote.host, port: remote.port ?? entry.remotePort ?? DEFAULT_PORT },
+    localHost: entry.localHost,
+    localPort: entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
+    bind: binds(draft, entry),
+    bindIpv6Only: entry.bind?.ipv6Only ?? false,
+    float: entry.float ?? false,
+    retrySeconds: entry.retrySeconds ?? RETRY_SECONDS,
+    retryMaxSeconds: entry.retryMaxSeconds ?? RETRY_MAX_SECONDS,
+    connectTimeoutSeconds: entry.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS,
+    tunMtu,
+    occMtu: entry.occMtu ?? tunMtu,
+    mssFix: mssFix(entry, tunMtu),
+    maxControlPacketBytes: entry.maxControlPacketBytes ?? CONTROL_PACKET_BYTES,
+    exitNotify: entry.exitNotify ?? 0,
+    controlWrap: controlWrap(draft, entry),
+  };
+}
+
+/** A bare `tcp` is the client's or the server's side by the role. */
+function withSide(protocol: Protocol, draft: Draft): Protocol {
+  if (protocol.transport === 'udp' || protocol.side !== 'unspecified') return protocol;
+  if (draft.mode === 'server') return { ...protocol, side: 'server' };
+  return draft.client ? { ...protocol, side: 'client' } : protocol;
+}
+
+/** A client that pulls leaves the port to the system unless something asks for binding. */
+function binds(draft: Draft, entry: EntryDraft): boolean {
+  if (entry.nobind) return false;
+  const asked = entry.bind !== undefined || entry.localHost !== undefined || entry.localPort !== undefined;
+  return asked || !draft.pull;
+}
+
+function mssFix(entry: EntryDraft, tunMtu: number): MssFix | undefined {
+  const given = entry.mssFix ?? 'default';
+  if (given !== 'default') return given.bytes === 0 ? undefined : given;
+  // Another MTU shows that its owner has thought about sizes: then the device's MTU is the limit.
+  return tunMtu === TUN_MTU ? { bytes: MSSFIX_BYTES, basis: 'outer' } : { bytes: tunMtu, basis: 'fixed' };
+}
+
+/** A block without its own wrap takes the global one, wherever in the file that stood. */
+function controlWrap(draft: Draft, entry: EntryDraft): ControlWrapOptions {
+  const own = entry.tlsAuth !== undefined || entry.tlsCrypt !== undefined;
+  const { tlsAuth, tlsCrypt } = own ? entry : draft.entry;
+  if (tlsAuth !== undefined) {
+    return { kind: 'tls-auth', key: tlsAuth, direction: entry.keyDirection ?? draft.entry.keyDirection };
+  }
+  return tlsCrypt === undefined ? { kind: 'none' } : { kind: 'tls-crypt', key: tlsCrypt };
+}

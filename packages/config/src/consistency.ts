@@ -1,0 +1,168 @@
+import type { Draft } from './draft.js';
+import { deviceType } from './macros.js';
+import type { ConnectionEntry } from './options/connection-entry.js';
+
+/**
+ * OpenVPN's checks of options against each other after macros were expanded, in its order and words
+ * (options_postprocess_verify_ce). Returns the first contradiction.
+ */
+export function findContradiction(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {
+  return (
+    deviceProblem(draft) ??
+    linkProblem(draft, connections) ??
+    (draft.mode === 'server' ? serverProblem(draft, connections) : needsServer(draft)) ??
+    tlsProblem(draft)
+  );
+}
+
+/** What works but is probably not meant, in OpenVPN's words. */
+export function findSuspicions(draft: Draft): readonly string[] {
+  const warnings: string[] = [];
+  if (draft.pull && draft.ifconfig !== undefined) {
+    warnings.push('WARNING: using --pull/--client and --ifconfig together is probably not what you want');
+  }
+  if (draft.mode === 'server') {
+    if (draft.keepalive === undefined) warnings.push('WARNING: --keepalive option is missing from server config');
+    if (draft.duplicateCn && draft.clientConfigDir !== undefined) {
+      warnings.push(
+        'WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want',
+      );
+    }
+    if (draft.pullFilters.length > 0) warnings.push('--pull-filter ignored for --mode server');
+  }
+  if (draft.pingSeconds !== undefined && draft.pingSeconds > 0 && draft.pingTimeout === undefined) {
+    warnings.push('WARNING: --ping should normally be used with --ping-restart or --ping-exit');
+  }
+  if (draft.tlsClient) {
+    if (draft.files.dh !== undefined) {
+      warnings.push(
+        "WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration",
+      );
+    }
+    const verified =
+      draft.remoteCertTls ?? draft.remoteCertKu ?? draft.remoteCertEku ?? draft.verifyX509Name;
+    if (verified === undefined) {
+      warnings.push(
+        'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
+      );
+    }
+  }
+  return warnings;
+}
+
+function deviceProblem(draft: Draft): string | undefined {
+  if (draft.dev === undefined) return "You must define TUN/TAP device (--dev), for example 'dev tun'";
+  const type = deviceType(draft);
+  if (type === undefined) {
+    return `I don't recognize device ${draft.dev} as a tun or tap device: begin its name with tun or add 'dev-type tun'`;
+  }
+  if (type !== 'tun') return `dev ${draft.dev}: devices of type ${type} are not supported yet, only tun is`;
+  return undefined;
+}
+
+function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {
+  const { ifconfig } = draft;
+  if (ifconfig !== undefined && ifconfig.local === ifconfig.remoteOrNetmask) {
+    return 'local and remote/netmask --ifconfig addresses must be different';
+  }
+  for (const block of [draft.entry, ...draft.blocks]) {
+    if (!block.nobind) continue;
+    if (block.bind !== undefined && block.localHost === undefined) return "--bind and --nobind can't be used together";
+    if (block.localHost !== undefined) return "--local and --nobind don't make sense when used together";
+    if (block.localPort !== undefined) return "--lport and --nobind don't make sense when used together";
+  }
+  for (const entry of connections) {
+    const { remote } = entry;
+    if (entry.protocol.transport === 'tcp') return 'proto tcp is not supported yet: use udp';
+    if (remote !== undefined && ifconfig !== undefined) {
+      if (remote.host === ifconfig.local || remote.host === ifconfig.remoteOrNetmask) {
+        return '--local and --remote addresses must be distinct from --ifconfig addresses';
+      }
+    }
+    if (remote !== undefined && remote.host === entry.localHost && remote.port === entry.localPort) {
+      return '--remote and --local addresses are the same';
+    }
+    if (entry.localHost !== undefined && ifconfig !== undefined) {
+      if (entry.localHost === ifconfig.local || entry.localHost === ifconfig.remoteOrNetmask) {
+        return '--local addresses must be distinct from --ifconfig addresses';
+      }
+    }
+    if (remote === undefined && !entry.bind && draft.mode !== 'server') {
+      return "--nobind doesn't make sense unless used with --remote";
+    }
+  }
+  return undefined;
+}
+
+function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {
+  if (draft.pull) return '--pull cannot be used with --mode server';
+  if (!draft.tlsServer) return '--mode server requires --tls-server';
+  if (draft.blocks.length > 0) return '<connection> cannot be used with --mode server';
+  if (connections.some((entry) => entry.remote !== undefined)) return '--remote cannot be used with --mode server';
+  if (connections.some((entry) => !entry.bind)) return '--nobind cannot be used with --mode server';
+  if (draft.pool?.netmask !== undefined && draft.topology !== 'subnet') {
+    return 'The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode or with topology subnet';
+  }
+  if (draft.redirect !== undefined) {
+    return '--redirect-gateway cannot be used with --mode server (however --push "redirect-gateway" is fine)';
+  }
+  if (draft.routeDelay !== undefined) return '--route-delay cannot be used with --mode server';
+  if (draft.poolIpv6 !== undefined && draft.ifconfigIpv6 === undefined) {
+    return '--ifconfig-ipv6-pool needs --ifconfig-ipv6';
+  }
+  if (draft.files['auth-user-pass'] !== undefined) {
+    return '--auth-user-pass cannot be used with --mode server (it should be used on the client side only)';
+  }
+  if (draft.ccdExclusive && draft.clientConfigDir === undefined) {
+    return '--ccd-exclusive must be used with --client-config-dir';
+  }
+  return undefined;
+}
+
+function needsServer(draft: Draft): string | undefined {
+  const requires = (what: string): string => `--${what} requires --mode server`;
+  if (draft.pool !== undefined) return requires('ifconfig-pool/--ifconfig-pool-persist');
+  if (draft.poolIpv6 !== undefined) return requires('ifconfig-ipv6-pool');
+  if (draft.clientConfigDir !== undefined || draft.ccdExclusive) return requires('client-config-dir/--ccd-exclusive');
+  if (draft.clientToClient) return requires('client-to-client');
+  if (draft.duplicateCn) return requires('duplicate-cn');
+  if (draft.connectFreq !== undefined) return requires('connect-freq');
+  return undefined;
+}
+
+function tlsProblem(draft: Draft): string | undefined {
+  if (draft.tlsClient && draft.tlsServer) return 'specify only one of --tls-server, --tls-client, or --secret';
+  if (!draft.tlsClient && !draft.tlsServer) {
+    return 'No tls-client or tls-server option in configuration detected: tunnels without TLS are not supported';
+  }
+  if (draft.versionMax !== undefined && (draft.versionMin ?? '1.2') > draft.versionMax) {
+    return '--tls-version-min bigger than --tls-version-max';
+  }
+  return certificateProblem(draft) ?? wrapProblem(draft);
+}
+
+function certificateProblem(draft: Draft): string | undefined {
+  const { ca, cert, key, pkcs12 } = draft.files;
+  const password = draft.files['auth-user-pass'];
+  if (pkcs12 !== undefined) {
+    const other = cert !== undefined ? 'cert' : key !== undefined ? 'key' : undefined;
+    if (other !== undefined) return `Parameter --${other} cannot be used when --pkcs12 is also specified.`;
+  } else {
+    if (ca === undefined) return 'You must define CA file (--ca)';
+    if ((cert === undefined) !== (key === undefined)) return 'If you use one of --cert or --key, you must use them both';
+    if (cert === undefined && password === undefined) {
+      return draft.pull
+        ? 'No client-side authentication method is specified.  You must use either --cert/--key, --pkcs12, or --auth-user-pass'
+        : 'You must define certificate file (--cert) or PKCS#12 file (--pkcs12)';
+    }
+  }
+  if (password !== undefined && !draft.pull) return '--auth-user-pass requires --pull';
+  return undefined;
+}
+
+function wrapProblem(draft: Draft): string | undefined {
+  const both = [draft.entry, ...draft.blocks].some(
+    (entry) => entry.tlsAuth !== undefined && entry.tlsCrypt !== undefined,
+  );
+  return both ? '--tls-auth and --tls-crypt are mutually exclusive' : undefined;
+}

@@ -1,0 +1,202 @@
+import type { FileSource } from './options/file-source.js';
+import type { DhcpOption, Ifconfig, IfconfigIpv6, RedirectGateway, Route, RouteIpv6, Topology } from './options/device-options.js';
+import type { EnvironmentVariable } from './options/process-options.js';
+import type { Frequency, PullFilter } from './options/server-options.js';
+import type { TlsVersion } from './options/tls-options.js';
+import type { Protocol } from './protocol.js';
+import type { Origin, Statement } from './statement.js';
+
+/** Link options as written so far, outside of or inside a `<connection>` block. Absent: not given. */
+export interface EntryDraft {
+  protocol?: Protocol;
+  remote?: RemoteDraft;
+  /** `rport` or `port`: for a remote that names none. */
+  remotePort?: number;
+  localHost?: string;
+  /** `lport`, which implies binding. */
+  localPort?: number;
+  /** `port`: for the local end too, but it implies nothing. */
+  sharedPort?: number;
+  bind?: { ipv6Only: boolean };
+  nobind?: boolean;
+  float?: boolean;
+  retrySeconds?: number;
+  retryMaxSeconds?: number;
+  connectTimeoutSeconds?: number;
+  tunMtu?: number;
+  occMtu?: number;
+  /** `default`: mssfix without a number. */
+  mssFix?: { bytes: number; basis: 'outer' | 'payload' | 'fixed' } | 'default';
+  maxControlPacketBytes?: number;
+  exitNotify?: number;
+  tlsAuth?: FileSource;
+  tlsCrypt?: FileSource;
+  keyDirection?: 0 | 1;
+}
+
+/** One `remote`. */
+export interface RemoteDraft {
+  host: string;
+  port: number | undefined;
+  protocol: Protocol | undefined;
+}
+
+/** Marks what `push-reset`, `push-remove` and `push` of a client-config file do to the list, in order. */
+export type PushEdit =
+  | { readonly edit: 'reset' }
+  | { readonly edit: 'remove'; readonly prefix: string }
+  | { readonly edit: 'push'; readonly option: string };
+
+/** A `server` line. */
+export interface ServerDraft {
+  network: number;
+  netmask: number;
+  pool: boolean;
+}
+
+/**
+ * What the statements say, before macros and defaults. Absent means that nobody said anything, which is not the same
+ * as a default: macros and checks ask for it.
+ */
+export interface Draft {
+  // Top level and process
+  mode?: 'p2p' | 'server';
+  client?: boolean;
+  pull?: boolean;
+  tlsClient?: boolean;
+  tlsServer?: boolean;
+  directory?: string;
+  pidFile?: string;
+  scriptSecurity?: number;
+  persistTun?: boolean;
+  environment: EnvironmentVariable[];
+  forwardCompatible?: boolean;
+  ignoredOptions: Set<string>;
+  // Log
+  verbosity?: number;
+  mute?: number;
+  logFile?: { path: string; append: boolean };
+  suppressTimestamps?: boolean;
+  muteReplayWarnings?: boolean;
+  // Link
+  entry: EntryDraft;
+  remotes: RemoteDraft[];
+  blocks: EntryDraft[];
+  sendBufferBytes?: number;
+  receiveBufferBytes?: number;
+  remoteRandom?: boolean;
+  resolveRetrySeconds?: number;
+  connectRetryMax?: number;
+  keepalive?: { interval: number; timeout: number };
+  pingSeconds?: number;
+  pingTimeout?: { seconds: number; action: 'restart' | 'exit' };
+  pingTimerRemote?: boolean;
+  replayWindow?: { packets: number; seconds: number };
+  // Device and routes
+  dev?: string;
+  devType?: 'tun' | 'tap';
+  devNode?: string;
+  topology?: Topology;
+  ifconfig?: Ifconfig;
+  ifconfigIpv6?: IfconfigIpv6;
+  ifconfigNoexec?: boolean;
+  ifconfigNowarn?: boolean;
+  routes: Route[];
+  routesIpv6: RouteIpv6[];
+  routeGateway?: string;
+  routeGatewayIpv6?: string;
+  routeMetric?: number;
+  routeDelay?: { seconds: number; windowSeconds: number };
+  routeNoexec?: boolean;
+  redirect?: RedirectGateway;
+  dhcpOptions: DhcpOption[];
+  dnsSettings: (readonly string[])[];
+  // TLS
+  files: Partial<Record<'ca' | 'cert' | 'key' | 'extra-certs' | 'pkcs12' | 'dh' | 'crl-verify' | 'auth-user-pass', FileSource>>;
+  dhNone?: boolean;
+  versionMin?: TlsVersion;
+  versionMax?: TlsVersion;
+  cipherList?: string;
+  cipherSuites?: string;
+  groups?: string;
+  remoteCertTls?: 'client' | 'server';
+  remoteCertKu?: number[];
+  remoteCertEku?: string;
+  verifyX509Name?: { name: string; type: 'subject' | 'name' | 'name-prefix' };
+  retransmitSeconds?: number;
+  handshakeWindowSeconds?: number;
+  transitionWindowSeconds?: number;
+  renegSeconds?: { max: number; min: number | undefined };
+  renegBytes?: number;
+  renegPackets?: number;
+  pushPeerInfo?: boolean;
+  authRetry?: 'none' | 'nointeract';
+  authNocache?: boolean;
+  // Data channel
+  dataCiphers?: string;
+  dataCiphersFallback?: string;
+  cipher?: string;
+  auth?: string;
+  // Server
+  server?: ServerDraft;
+  serverIpv6?: { network: bigint; bits: number };
+  pool?: { start: number; end: number; netmask: number | undefined };
+  poolIpv6?: { start: bigint; bits: number };
+  push: string[];
+  clientConfigDir?: string;
+  ccdExclusive?: boolean;
+  clientToClient?: boolean;
+  duplicateCn?: boolean;
+  maxClients?: number;
+  connectFreq?: Frequency;
+  connectFreqInitial?: Frequency;
+  // Client
+  routeNopull?: boolean;
+  pullFilters: PullFilter[];
+  // One client of a server
+  pushEdits: PushEdit[];
+  ifconfigPush?: Ifconfig & { alias: string | undefined };
+  ifconfigIpv6Push?: { local: string; bits: number; remote: string | undefined };
+  iroutes: { network: string; netmask: string }[];
+  iroutesIpv6: { network: string; bits: number }[];
+  disable?: boolean;
+  // Pushed by protocol
+  peerId?: number;
+  authToken?: string;
+  authTokenUser?: string;
+  keyDerivation?: 'tls-ekm';
+  protocolFlags?: string[];
+  pushContinuation?: number;
+  /** Where each option stood last, for messages about contradictions. */
+  seen: Map<string, Origin>;
+  warnings: string[];
+}
+
+/** Takes a statement that the option table found good into the draft. Returns why not, without place. */
+export type Handler = (draft: Draft, statement: Statement) => string | undefined;
+
+/** Handlers by option name. */
+export type Handlers = Readonly<Record<string, Handler>>;
+
+/** A draft of which nothing is known. */
+export function emptyDraft(): Draft {
+  return {
+    environment: [],
+    ignoredOptions: new Set(),
+    entry: {},
+    remotes: [],
+    blocks: [],
+    routes: [],
+    routesIpv6: [],
+    dhcpOptions: [],
+    dnsSettings: [],
+    files: {},
+    push: [],
+    pullFilters: [],
+    pushEdits: [],
+    iroutes: [],
+    iroutesIpv6: [],
+    seen: new Map(),
+    warnings: [],
+  };
+}

@@ -1,0 +1,72 @@
+import type { Protocol } from '../protocol.js';
+import type { FileSource } from './file-source.js';
+
+/**
+ * `mssfix`. `outer`: the whole packet with IP and UDP headers keeps to the size ("mtu"); `payload`: the UDP payload
+ * does; `fixed`: the inner packet does.
+ */
+export interface MssFix {
+  readonly bytes: number;
+  readonly basis: 'outer' | 'payload' | 'fixed';
+}
+
+/** How control packets are wrapped. A missing direction means that both directions use the same keys. */
+export type ControlWrapOptions =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'tls-auth'; readonly key: FileSource; readonly direction: 0 | 1 | undefined }
+  | { readonly kind: 'tls-crypt'; readonly key: FileSource };
+
+/** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or the only link of a server. */
+export interface ConnectionEntry {
+  readonly protocol: Protocol;
+  /** Undefined: wait for the peer. */
+  readonly remote: { readonly host: string; readonly port: number } | undefined;
+  /** Address to bind to; undefined means all. */
+  readonly localHost: string | undefined;
+  /** Port to bind to; meaningless unless `bind`. */
+  readonly localPort: number;
+  readonly bind: boolean;
+  /** `bind ipv6only`. */
+  readonly bindIpv6Only: boolean;
+  /** `float`: the authenticated peer may come from another address. */
+  readonly float: boolean;
+  /** `connect-retry`: first wait and its limit. */
+  readonly retrySeconds: number;
+  readonly retryMaxSeconds: number;
+  /** `connect-timeout`: wait for the first packet of the server. */
+  readonly connectTimeoutSeconds: number;
+  /** `tun-mtu`. */
+  readonly tunMtu: number;
+  /** The MTU for the options string of peers, `tun-mtu n occ`. */
+  readonly occMtu: number;
+  /** Undefined: switched off. */
+  readonly mssFix: MssFix | undefined;
+  /** `max-packet-size`: largest control packet on the wire with IP and UDP headers; 154 to 2048, default 1250. */
+  readonly maxControlPacketBytes: number;
+  /** `explicit-exit-notify`, 0 when not given. Client: how often to tell. Server: 1 RESTART, 2 RESTART,[N]. */
+  readonly exitNotify: number;
+  readonly controlWrap: ControlWrapOptions;
+}
+
+/** Options of the link that all connection entries share. */
+export interface LinkOptions {
+  /** `sndbuf`, `rcvbuf`; undefined leaves the system's. */
+  readonly sendBufferBytes: number | undefined;
+  readonly receiveBufferBytes: number | undefined;
+  /** `remote-random`. */
+  readonly remoteRandom: boolean;
+  /** `resolv-retry`; Infinity by default. */
+  readonly resolveRetrySeconds: number;
+  /** `connect-retry-max`: attempts for each entry; Infinity by default. */
+  readonly connectRetryMax: number;
+}
+
+/** What happens when the peer falls silent. */
+export interface PingOptions {
+  /** `ping`: send a ping after so long a silence of ours; 0 never. */
+  readonly sendSeconds: number;
+  /** `ping-restart`, `ping-exit`; undefined never. */
+  readonly timeout: { readonly seconds: number; readonly action: 'restart' | 'exit' } | undefined;
+  /** `ping-timer-rem`: the timeout runs only once the address of the peer is known. */
+  readonly onlyWithRemote: boolean;
+}

@@ -1,0 +1,26 @@
+import type { ConnectionEntry, LinkOptions, PingOptions } from './connection-entry.js';
+import type { DeviceOptions, DnsOptions, RouteOptions } from './device-options.js';
+import type { LogOptions, ProcessOptions } from './process-options.js';
+import type { ClientOptions, ServerOptions } from './server-options.js';
+import type { DataChannelOptions, TlsOptions } from './tls-options.js';
+
+/** A whole configuration: macros expanded, defaults filled in, checked for contradictions, frozen. No file was read. */
+export interface Options {
+  /** `mode`. */
+  readonly mode: 'p2p' | 'server';
+  readonly process: ProcessOptions;
+  readonly log: LogOptions;
+  readonly link: LinkOptions;
+  /** At least one. A server has exactly one, without remote. */
+  readonly connections: readonly ConnectionEntry[];
+  readonly ping: PingOptions;
+  readonly device: DeviceOptions;
+  readonly routes: RouteOptions;
+  readonly dns: DnsOptions;
+  readonly tls: TlsOptions;
+  readonly dataChannel: DataChannelOptions;
+  /** Present with `mode server`. */
+  readonly server: ServerOptions | undefined;
+  /** Present with `pull`. */
+  readonly client: ClientOptions | undefined;
+}
