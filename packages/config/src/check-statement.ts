@@ -39,11 +39,19 @@ export function checkStatement(statement: Statement, context: Context): Verdict 
   }
   if (spec.status.is === 'platform') {
     return pushed(context)
-      ? { verdict: 'ignored', spec, notices: [`option '${name}' is for ${spec.status.platform} only, ignored (${place})`] }
+      ? {
+          verdict: 'ignored',
+          spec,
+          notices: [`option '${name}' is for ${spec.status.platform} only, ignored (${place})`],
+        }
       : { verdict: 'unknown', reason: `${unrecognized} (it exists on ${spec.status.platform} only)` };
   }
   if (spec.status.is === 'ignored') {
-    return { verdict: 'ignored', spec, notices: spec.status.notice === undefined ? [] : [`${spec.status.notice} (${place})`] };
+    return {
+      verdict: 'ignored',
+      spec,
+      notices: spec.status.notice === undefined ? [] : [`${spec.status.notice} (${place})`],
+    };
   }
   if (statement.inline && !mayBeInline(spec)) {
     return {
@@ -54,7 +62,10 @@ export function checkStatement(statement: Statement, context: Context): Verdict 
   // Numbers of parameters count before "not supported yet": a mistake is a mistake today already.
   const count = statement.parameters.length;
   if (count < minParameters(spec) || count > maxParameters(spec)) {
-    return { verdict: 'unknown', reason: `${unrecognized} (the form is '${syntaxOf(spec)}', this has ${count} parameter(s))` };
+    return {
+      verdict: 'unknown',
+      reason: `${unrecognized} (the form is '${syntaxOf(spec)}', this has ${count} parameter(s))`,
+    };
   }
   if (spec.status.is === 'planned') {
     return { verdict: 'unknown', reason: `option '${name}' is not supported yet (${place}): remove it to continue` };
@@ -89,7 +100,9 @@ function checkParameters(statement: Statement, spec: OptionSpec, place: string):
       const { min, max } = parameter.kind;
       const value = Number(text);
       if (value < min || value > max) {
-        notices.push(`Note: ${spec.name} ${value} is outside of ${min} to ${max}, using ${Math.min(max, Math.max(min, value))} (${place})`);
+        notices.push(
+          `Note: ${spec.name} ${value} is outside of ${min} to ${max}, using ${Math.min(max, Math.max(min, value))} (${place})`,
+        );
       }
     }
   }

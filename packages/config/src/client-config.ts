@@ -21,6 +21,8 @@ export interface ClientConfig {
   readonly iroutesIpv6: readonly { readonly network: string; readonly bits: number }[];
   /** What `push`, `push-reset` and `push-remove` do to the server's list, see {@link editPushList}. */
   readonly pushEdits: readonly PushEdit[];
+  /** `push-remove ifconfig-ipv6`: the client gets no IPv6 address. */
+  readonly ifconfigIpv6Blocked: boolean;
   readonly dataCiphers: string | undefined;
   readonly dataCiphersFallback: string | undefined;
   readonly cipher: string | undefined;
@@ -53,6 +55,7 @@ export function parseClientConfig(text: string, fileName: string): ClientConfigR
     iroutes: draft.iroutes,
     iroutesIpv6: draft.iroutesIpv6,
     pushEdits: draft.pushEdits,
+    ifconfigIpv6Blocked: draft.pushEdits.some((edit) => edit.edit === 'remove' && edit.prefix === 'ifconfig-ipv6'),
     dataCiphers: draft.dataCiphers,
     dataCiphersFallback: draft.dataCiphersFallback,
     cipher: draft.cipher,

@@ -28,7 +28,10 @@ export function decodeConfig(bytes: Uint8Array, file: string): DecodedText {
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   if (utf16) return { ok: false, reason: `In ${file}: the file is UTF-16 text; save it as UTF-8` };
   if (bytes.includes(0)) {
-    return { ok: false, reason: `In ${file}: the file holds zero bytes, it is binary or UTF-16; save it as UTF-8 text` };
+    return {
+      ok: false,
+      reason: `In ${file}: the file holds zero bytes, it is binary or UTF-16; save it as UTF-8 text`,
+    };
   }
   return { ok: true, value: new TextDecoder('utf-8').decode(bytes) };
 }
@@ -74,7 +77,8 @@ export function readStatements(text: string, file: string, firstLine = 1): State
     const name = first.length > 2 && first.startsWith('--') ? first.slice(2) : first;
     const tag = parameters.length === 0 ? /^<(.+)>$/.exec(name)?.[1] : undefined;
     if (tag === undefined) statements.push({ name, parameters, inline: false, origin });
-    else if (tag.startsWith('/')) return { statements, warnings, problem: `Endtag <${tag}> in ${place} closes no block` };
+    else if (tag.startsWith('/'))
+      return { statements, warnings, problem: `Endtag <${tag}> in ${place} closes no block` };
     else block = { tag, closing: `</${tag}>`, origin, content: [] };
   }
   if (block !== undefined) {

@@ -24,9 +24,7 @@ export function findSuspicions(draft: Draft): readonly string[] {
   if (draft.mode === 'server') {
     if (draft.keepalive === undefined) warnings.push('WARNING: --keepalive option is missing from server config');
     if (draft.duplicateCn && draft.clientConfigDir !== undefined) {
-      warnings.push(
-        'WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want',
-      );
+      warnings.push('WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want');
     }
     if (draft.pullFilters.length > 0) warnings.push('--pull-filter ignored for --mode server');
   }
@@ -39,8 +37,7 @@ export function findSuspicions(draft: Draft): readonly string[] {
         "WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration",
       );
     }
-    const verified =
-      draft.remoteCertTls ?? draft.remoteCertKu ?? draft.remoteCertEku ?? draft.verifyX509Name;
+    const verified = draft.remoteCertTls ?? draft.remoteCertKu ?? draft.remoteCertEku ?? draft.verifyX509Name;
     if (verified === undefined) {
       warnings.push(
         'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
@@ -87,7 +84,8 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
         return '--local addresses must be distinct from --ifconfig addresses';
       }
     }
-    if (remote === undefined && !entry.bind && draft.mode !== 'server') {
+    // A server that pulls does not bind either, but that is not what is wrong with it.
+    if (remote === undefined && !entry.bind && !(draft.mode === 'server' && draft.pull)) {
       return "--nobind doesn't make sense unless used with --remote";
     }
   }
@@ -99,7 +97,6 @@ function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): s
   if (!draft.tlsServer) return '--mode server requires --tls-server';
   if (draft.blocks.length > 0) return '<connection> cannot be used with --mode server';
   if (connections.some((entry) => entry.remote !== undefined)) return '--remote cannot be used with --mode server';
-  if (connections.some((entry) => !entry.bind)) return '--nobind cannot be used with --mode server';
   if (draft.pool?.netmask !== undefined && draft.topology !== 'subnet') {
     return 'The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode or with topology subnet';
   }
@@ -149,7 +146,8 @@ function certificateProblem(draft: Draft): string | undefined {
     if (other !== undefined) return `Parameter --${other} cannot be used when --pkcs12 is also specified.`;
   } else {
     if (ca === undefined) return 'You must define CA file (--ca)';
-    if ((cert === undefined) !== (key === undefined)) return 'If you use one of --cert or --key, you must use them both';
+    if ((cert === undefined) !== (key === undefined))
+      return 'If you use one of --cert or --key, you must use them both';
     if (cert === undefined && password === undefined) {
       return draft.pull
         ? 'No client-side authentication method is specified.  You must use either --cert/--key, --pkcs12, or --auth-user-pass'

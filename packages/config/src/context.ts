@@ -6,7 +6,7 @@ import type { OptionSpec, Permission } from './option-spec.js';
  */
 export type Context = 'file' | 'connection' | 'instance' | 'pushed' | 'pushed-nopull';
 
-const NEITHER_HERE: ReadonlySet<Permission> = new Set<Permission>(['INSTANCE', 'PULL_MODE', 'INLINE', 'CONNECTION']);
+const NOT_IN_FILES: ReadonlySet<Permission> = new Set<Permission>(['INSTANCE', 'PULL_MODE', 'INLINE', 'CONNECTION']);
 
 /** OpenVPN: CLIENT_CONNECT_OPT_MASK. */
 const INSTANCE: ReadonlySet<Permission> = new Set<Permission>([
@@ -44,23 +44,25 @@ const PUSHED: ReadonlySet<Permission> = new Set<Permission>([...PUSHED_NOPULL, '
 
 /** Whether an option may stand in a context. */
 export function isAllowedIn(spec: OptionSpec, context: Context): boolean {
-  return spec.permissions.some((permission) => {
-    switch (context) {
-      case 'file':
-        return !NEITHER_HERE.has(permission);
-      case 'connection':
-        return permission === 'CONNECTION';
-      case 'instance':
-        return INSTANCE.has(permission);
-      case 'pushed':
-        return PUSHED.has(permission);
-      case 'pushed-nopull':
-        return PUSHED_NOPULL.has(permission);
-    }
-  });
+  return spec.permissions.some((permission) => opens(permission, context));
 }
 
 /** Whether an option may be given as `<name>…</name>`. */
 export function mayBeInline(spec: OptionSpec): boolean {
   return spec.permissions.includes('INLINE');
+}
+
+function opens(permission: Permission, context: Context): boolean {
+  switch (context) {
+    case 'file':
+      return !NOT_IN_FILES.has(permission);
+    case 'connection':
+      return permission === 'CONNECTION';
+    case 'instance':
+      return INSTANCE.has(permission);
+    case 'pushed':
+      return PUSHED.has(permission);
+    case 'pushed-nopull':
+      return PUSHED_NOPULL.has(permission);
+  }
 }

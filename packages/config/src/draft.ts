@@ -1,5 +1,13 @@
+import type {
+  DhcpOption,
+  Ifconfig,
+  IfconfigIpv6,
+  RedirectGateway,
+  Route,
+  RouteIpv6,
+  Topology,
+} from './options/device-options.js';
 import type { FileSource } from './options/file-source.js';
-import type { DhcpOption, Ifconfig, IfconfigIpv6, RedirectGateway, Route, RouteIpv6, Topology } from './options/device-options.js';
 import type { EnvironmentVariable } from './options/process-options.js';
 import type { Frequency, PullFilter } from './options/server-options.js';
 import type { TlsVersion } from './options/tls-options.js';
@@ -112,7 +120,9 @@ export interface Draft {
   dhcpOptions: DhcpOption[];
   dnsSettings: (readonly string[])[];
   // TLS
-  files: Partial<Record<'ca' | 'cert' | 'key' | 'extra-certs' | 'pkcs12' | 'dh' | 'crl-verify' | 'auth-user-pass', FileSource>>;
+  files: Partial<
+    Record<'ca' | 'cert' | 'key' | 'extra-certs' | 'pkcs12' | 'dh' | 'crl-verify' | 'auth-user-pass', FileSource>
+  >;
   dhNone?: boolean;
   versionMin?: TlsVersion;
   versionMax?: TlsVersion;

@@ -1,5 +1,11 @@
 export { type ClientConfig, type ClientConfigResult, editPushList, parseClientConfig } from './client-config.js';
-export { decodeConfig, type DecodedText, MAX_CONFIG_BYTES, readStatements, type StatementsResult } from './config-text.js';
+export {
+  type DecodedText,
+  decodeConfig,
+  MAX_CONFIG_BYTES,
+  readStatements,
+  type StatementsResult,
+} from './config-text.js';
 export { type Context, isAllowedIn, mayBeInline } from './context.js';
 export type { PushEdit } from './draft.js';
 export { DEFAULT_DATA_CIPHERS } from './finish-options.js';
@@ -44,8 +50,14 @@ export type { DataChannelOptions, RenegotiationOptions, TlsOptions, TlsVersion }
 export { describeKind, type ParameterKind } from './parameter-kind.js';
 export { type OptionsResult, parseArguments, parseConfigText } from './parse-options.js';
 export type { Protocol } from './protocol.js';
-export { MAX_PULLED_OPTIONS, type PulledOptions, type PulledResult, parsePushReply, type PullPolicy } from './pushed-options.js';
+export {
+  MAX_PULLED_OPTIONS,
+  type PulledOptions,
+  type PulledResult,
+  type PullPolicy,
+  parsePushReply,
+} from './pushed-options.js';
 export { COMMAND_LINE, formatOrigin, type Origin, PUSH_OPTIONS, type Statement } from './statement.js';
-export { LINE_BYTES, MAX_PARAMETERS, PARAMETER_BYTES, tokeniseLine, type Tokens } from './tokenise-line.js';
+export { LINE_BYTES, MAX_PARAMETERS, PARAMETER_BYTES, type Tokens, tokeniseLine } from './tokenise-line.js';
 export { usage } from './usage.js';
 export { MAX_USER_PASS_BYTES, parseUserPass, type UserPassResult } from './user-pass.js';

@@ -5,7 +5,9 @@ export const MAX_INTEGER = 2_147_483_647;
 export const MIN_INTEGER: number = -2_147_483_648;
 
 /** A number, or the sentence that OpenVPN (2.7: atoi_constrained) prints about it. */
-export type IntegerResult = { readonly ok: true; readonly value: number } | { readonly ok: false; readonly reason: string };
+export type IntegerResult =
+  | { readonly ok: true; readonly value: number }
+  | { readonly ok: false; readonly reason: string };
 
 /**
  * Parses a whole decimal number within a range. No hexadecimal, no suffix, no fraction. Never throws.

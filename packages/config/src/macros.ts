@@ -82,10 +82,10 @@ function expandServer(draft: Draft): string | undefined {
   if (bits === undefined) return '--server directive netmask is invalid';
   if ((network & ~netmask) !== 0) return '--server directive network/netmask combination is invalid';
   if (bits < SERVER_MIN_BITS) {
-    return '--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 or higher)';
+    return '--server directive netmask allows for too many host addresses (subnet must be 255.255.0.0 (/16) or higher)';
   }
   if (bits > SERVER_MAX_BITS) {
-    return '--server directive when used with --dev tun must define a subnet of 255.255.255.248 or lower';
+    return '--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower';
   }
   draft.mode = 'server';
   draft.tlsServer = true;

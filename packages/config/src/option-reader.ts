@@ -1,5 +1,5 @@
-import { applyBlockRemote } from './apply/link.js';
 import { applyStatement } from './apply/apply-statement.js';
+import { applyBlockRemote } from './apply/link.js';
 import { checkStatement } from './check-statement.js';
 import { decodeConfig, MAX_CONFIG_BYTES, readStatements } from './config-text.js';
 import type { Context } from './context.js';
@@ -120,13 +120,7 @@ export class OptionReader {
     const outside = this.draft.entry;
     // A block has its own key or none: the global one is given to it at the end.
     this.draft.entry = { ...outside, remote: undefined, tlsAuth: undefined, tlsCrypt: undefined };
-    const problem = this.#readLines(
-      statement.parameters[0] ?? '',
-      origin.file,
-      origin.line + 1,
-      'connection',
-      depth,
-    );
+    const problem = this.#readLines(statement.parameters[0] ?? '', origin.file, origin.line + 1, 'connection', depth);
     const block = this.draft.entry;
     this.draft.entry = outside;
     if (problem !== undefined) return problem;

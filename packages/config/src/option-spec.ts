@@ -125,8 +125,17 @@ export function platform(system: string, ...row: Row): OptionSpec {
 }
 
 /** A row whose option OpenVPN removed. */
-export function removed(name: string, deploymentClass: DeploymentClass, instead: string, sentence?: string): OptionSpec {
-  return build([name, deploymentClass, ['GENERAL'], [many('value', { kind: 'text' })], `Removed: ${instead}.`], { is: 'removed', sentence, instead });
+export function removed(
+  name: string,
+  deploymentClass: DeploymentClass,
+  instead: string,
+  sentence?: string,
+): OptionSpec {
+  return build([name, deploymentClass, ['GENERAL'], [many('value', { kind: 'text' })], `Removed: ${instead}.`], {
+    is: 'removed',
+    sentence,
+    instead,
+  });
 }
 
 /** The same row for an option that prints something and ends. */

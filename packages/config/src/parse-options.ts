@@ -1,9 +1,9 @@
+import { decodeConfig } from './config-text.js';
+import { finishOptions } from './finish-options.js';
 import type { ConfigFiles, StandAlone } from './option-reader.js';
 import { OptionReader, optionsError } from './option-reader.js';
 import type { Options } from './options/options.js';
-import { finishOptions } from './finish-options.js';
 import { COMMAND_LINE } from './statement.js';
-import { decodeConfig } from './config-text.js';
 import { MAX_PARAMETERS } from './tokenise-line.js';
 
 /**
@@ -66,7 +66,11 @@ export function parseArguments(argv: readonly string[], files: ConfigFiles): Opt
  * @param fileName as messages name it
  * @param files for nested `config`; without it they are refused
  */
-export function parseConfigText(config: string | Uint8Array, fileName: string, files: ConfigFiles = NO_FILES): OptionsResult {
+export function parseConfigText(
+  config: string | Uint8Array,
+  fileName: string,
+  files: ConfigFiles = NO_FILES,
+): OptionsResult {
   const reader = new OptionReader(files);
   const text: ReturnType<typeof decodeConfig> =
     typeof config === 'string' ? { ok: true, value: config } : decodeConfig(config, fileName);

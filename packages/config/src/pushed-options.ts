@@ -86,13 +86,7 @@ export function parsePushReply(options: readonly string[], policy: PullPolicy): 
   return { ok: true, pulled: deepFreeze(collect(draft)), log };
 }
 
-function takePushed(
-  draft: Draft,
-  text: string,
-  line: number,
-  policy: PullPolicy,
-  log: string[],
-): string | undefined {
+function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy, log: string[]): string | undefined {
   const origin = { file: PUSH_OPTIONS, line };
   const tokens = tokeniseLine(text, `${PUSH_OPTIONS}:${line}`);
   if (!tokens.ok) {

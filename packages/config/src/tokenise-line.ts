@@ -1,7 +1,7 @@
 /** Most parameters of one line, the directive's name included (OpenVPN: MAX_PARMS). What follows is dropped. */
 export const MAX_PARAMETERS = 16;
 
-/** A parameter must be shorter than this many bytes (OpenVPN: OPTION_PARM_SIZE, which counts the final NUL). */
+/** Most bytes of a parameter (OpenVPN: OPTION_PARM_SIZE). */
 export const PARAMETER_BYTES = 256;
 
 /** A line with its line feed must be shorter than this many bytes (OpenVPN: OPTION_LINE_SIZE). */
@@ -80,10 +80,10 @@ export function tokeniseLine(line: string, place: string): Tokens {
     if (out !== '') {
       current += out;
       bytes += utf8Bytes(out);
-      if (bytes >= PARAMETER_BYTES) {
+      if (bytes > PARAMETER_BYTES) {
         return {
           ok: false,
-          reason: `Parameter at ${place} is too long (${PARAMETER_BYTES - 1} bytes at most): ${current.slice(0, 40)}…`,
+          reason: `Parameter at ${place} is too long (${PARAMETER_BYTES} bytes at most): ${current.slice(0, 40)}…`,
         };
       }
     }

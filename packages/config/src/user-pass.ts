@@ -11,11 +11,13 @@ export type UserPassResult =
  * Control characters are taken out, as OpenVPN does. Never throws.
  */
 export function parseUserPass(text: string): UserPassResult {
-  const [first = '', second] = text.split('\n');
-  if (first === '') return { ok: false, reason: 'the first line of a user name and password file must hold the user name' };
+  const lines = text.split('\n');
+  const [first = '', second] = lines;
+  if (first === '')
+    return { ok: false, reason: 'the first line of a user name and password file must hold the user name' };
   const username = withoutControls(first);
   // A file that ends after the name leaves nothing behind its line feed.
-  const password = second === undefined || (second === '' && text.endsWith('\n')) ? undefined : withoutControls(second);
+  const password = second === undefined || (second === '' && lines.length === 2) ? undefined : withoutControls(second);
   const encoder = new TextEncoder();
   for (const [what, value] of [['user name', username] as const, ['password', password ?? ''] as const]) {
     if (encoder.encode(value).length > MAX_USER_PASS_BYTES) {

@@ -72,7 +72,8 @@ function dnsProblem(parameters: readonly string[]): string | undefined {
   if (kind !== 'server') {
     return `--dns: unknown option type '${kind ?? ''}' or missing or unknown parameter; allowed: search-domains, server`;
   }
-  if (!parseInteger(priority ?? '', '', -128, 127).ok) return `--dns server: invalid priority value '${priority ?? ''}'`;
+  if (!parseInteger(priority ?? '', '', -128, 127).ok)
+    return `--dns server: invalid priority value '${priority ?? ''}'`;
   const known = ['address', 'resolve-domains', 'dnssec', 'transport', 'sni', 'type'];
   return property !== undefined && known.includes(property) && values.length > 0
     ? undefined

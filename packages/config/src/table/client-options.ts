@@ -8,10 +8,7 @@ export const CLIENT_OPTIONS: readonly OptionSpec[] = [
     'pull-filter',
     'COMMON',
     ['GENERAL'],
-    [
-      need('action', choice(['accept', 'ignore', 'reject'], 'Unknown --pull-filter type: %s')),
-      need('text', TEXT),
-    ],
+    [need('action', choice(['accept', 'ignore', 'reject'], 'Unknown --pull-filter type: %s')), need('text', TEXT)],
     'Accept, ignore or reject pushed options that begin with the text.',
   ),
   planned('up', 'CORE', ['SCRIPT'], [many('cmd', TEXT)], 'Script to run after the device is opened.'),

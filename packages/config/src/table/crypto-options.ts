@@ -1,9 +1,26 @@
-import { ignored, implemented, many, may, need, type OptionSpec, planned, removed, some, standAlone } from '../option-spec.js';
+import {
+  ignored,
+  implemented,
+  many,
+  may,
+  need,
+  type OptionSpec,
+  planned,
+  removed,
+  some,
+  standAlone,
+} from '../option-spec.js';
 import { choice, PATH, TEXT } from '../parameter-kind.js';
 
 /** Data channel: ciphers and compression; and what prints or makes keys. */
 export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
-  implemented('data-ciphers', 'CORE', ['GENERAL', 'INSTANCE'], [need('list', TEXT)], 'Ciphers to negotiate, by colons.'),
+  implemented(
+    'data-ciphers',
+    'CORE',
+    ['GENERAL', 'INSTANCE'],
+    [need('list', TEXT)],
+    'Ciphers to negotiate, by colons.',
+  ),
   implemented('ncp-ciphers', 'COMMON', ['GENERAL', 'INSTANCE'], [need('list', TEXT)], 'Old name of data-ciphers.'),
   implemented(
     'data-ciphers-fallback',
@@ -12,8 +29,20 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
     [need('cipher', TEXT)],
     'Cipher for a peer that cannot negotiate.',
   ),
-  implemented('cipher', 'CORE', ['NCP', 'INSTANCE'], [need('cipher', TEXT)], 'Cipher told to old peers; use data-ciphers.'),
-  implemented('auth', 'CORE', ['GENERAL'], [need('digest', TEXT)], 'Digest of tls-auth and of ciphers without own authentication; default SHA1.'),
+  implemented(
+    'cipher',
+    'CORE',
+    ['NCP', 'INSTANCE'],
+    [need('cipher', TEXT)],
+    'Cipher told to old peers; use data-ciphers.',
+  ),
+  implemented(
+    'auth',
+    'CORE',
+    ['GENERAL'],
+    [need('digest', TEXT)],
+    'Digest of tls-auth and of ciphers without own authentication; default SHA1.',
+  ),
   implemented(
     'key-derivation',
     'CORE',
@@ -21,24 +50,37 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
     [need('method', choice(['tls-ekm'], 'Unknown key-derivation method %s'))],
     'Pushed by servers: how keys are derived.',
   ),
-  implemented('protocol-flags', 'CORE', ['NCP'], [some('flag', TEXT)], 'Pushed by servers: negotiated protocol features.'),
-  planned('force-tls-key-material-export', 'RARE', ['GENERAL'], [many('', TEXT)], 'Refuse peers that cannot export keys.'),
+  implemented(
+    'protocol-flags',
+    'CORE',
+    ['NCP'],
+    [some('flag', TEXT)],
+    'Pushed by servers: negotiated protocol features.',
+  ),
+  planned(
+    'force-tls-key-material-export',
+    'RARE',
+    ['GENERAL'],
+    [many('', TEXT)],
+    'Refuse peers that cannot export keys.',
+  ),
   implemented(
     'allow-compression',
     'CORE',
     ['GENERAL'],
-    [
-      need(
-        'mode',
-        choice(['no', 'asym', 'yes'], "bad allow-compression option: %s -- must be 'yes', 'no', or 'asym'"),
-      ),
-    ],
+    [need('mode', choice(['no', 'asym', 'yes'], "bad allow-compression option: %s -- must be 'yes', 'no', or 'asym'"))],
     'Only "no", the default, is supported.',
   ),
   planned('compress', 'COMMON', ['COMP'], [may('algorithm', TEXT)], 'Compression framing.'),
   planned('comp-lzo', 'COMMON', ['COMP'], [may('mode', TEXT)], 'LZO compression framing.'),
   ignored('comp-noadapt', 'OBSOLETE', ['COMP'], [], 'Without effect.'),
-  planned('secret', 'OBSOLETE', ['GENERAL', 'INLINE'], [need('file', PATH), may('direction', TEXT)], 'Static key in place of TLS.'),
+  planned(
+    'secret',
+    'OBSOLETE',
+    ['GENERAL', 'INLINE'],
+    [need('file', PATH), may('direction', TEXT)],
+    'Static key in place of TLS.',
+  ),
   planned('allow-deprecated-insecure-static-crypto', 'OBSOLETE', ['GENERAL'], [], 'Allow static keys.'),
   removed(
     'no-replay',
@@ -74,6 +116,12 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
   standAlone(planned('show-groups', 'COMMON', ['GENERAL'], [], 'Print the groups.')),
   standAlone(planned('show-engines', 'COMMON', ['GENERAL'], [], 'Print the engines.')),
   standAlone(
-    planned('genkey', 'CORE', ['GENERAL'], [may('type', TEXT), may('file', TEXT), may('metadata', TEXT)], 'Make a key.'),
+    planned(
+      'genkey',
+      'CORE',
+      ['GENERAL'],
+      [may('type', TEXT), may('file', TEXT), may('metadata', TEXT)],
+      'Make a key.',
+    ),
   ),
 ];

@@ -1,5 +1,16 @@
-import { ignored, implemented, many, may, need, type OptionSpec, planned, platform, some, standAlone } from '../option-spec.js';
-import { choice, integer, IPV4, ipv4Or, IPV6, ipv6Or, ipv6Prefix, netmaskOr, PATH, TEXT } from '../parameter-kind.js';
+import {
+  ignored,
+  implemented,
+  many,
+  may,
+  need,
+  type OptionSpec,
+  planned,
+  platform,
+  some,
+  standAlone,
+} from '../option-spec.js';
+import { choice, IPV4, IPV6, integer, ipv4Or, ipv6Or, ipv6Prefix, netmaskOr, PATH, TEXT } from '../parameter-kind.js';
 
 const REDIRECT_FLAGS: readonly string[] = [
   'local',
@@ -119,7 +130,13 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     [need('type', TEXT), may('value', TEXT)],
     'DNS and other settings; exposed, not applied.',
   ),
-  implemented('dns', 'CORE', ['DHCPDNS'], [some('setting', TEXT)], 'DNS servers and search domains; exposed, not applied.'),
+  implemented(
+    'dns',
+    'CORE',
+    ['DHCPDNS'],
+    [some('setting', TEXT)],
+    'DNS servers and search domains; exposed, not applied.',
+  ),
   planned('dns-updown', 'COMMON', ['SCRIPT'], [need('cmd', TEXT)], 'Script that applies DNS settings.'),
   implemented(
     'iroute',
@@ -128,7 +145,13 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     [need('network', IPV4), may('netmask', netmaskOr())],
     'Network behind a client, in its client-config file.',
   ),
-  implemented('iroute-ipv6', 'CORE', ['INSTANCE'], [need('network/bits', ipv6Prefix(0, 128))], 'IPv6 network behind a client.'),
+  implemented(
+    'iroute-ipv6',
+    'CORE',
+    ['INSTANCE'],
+    [need('network/bits', ipv6Prefix(0, 128))],
+    'IPv6 network behind a client.',
+  ),
   ignored(
     'max-routes',
     'OBSOLETE',
@@ -159,6 +182,20 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
   standAlone(platform('Windows', 'show-valid-subnets', 'PLATFORM', ['GENERAL'], [], 'Print valid net30 pairs.')),
   standAlone(platform('Windows', 'dhcp-internal', 'PLATFORM', ['GENERAL'], [need('adapter', TEXT)], 'Internal.')),
   standAlone(platform('Windows', 'rdns-internal', 'PLATFORM', ['GENERAL'], [], 'Internal.')),
-  platform('Windows', 'cryptoapicert', 'PLATFORM', ['GENERAL'], [need('selector', TEXT)], 'Certificate of the system store.'),
-  ignored('windows-driver', 'OBSOLETE', ['GENERAL'], [need('driver', TEXT)], 'Without effect.', 'Note: option windows-driver is ignored'),
+  platform(
+    'Windows',
+    'cryptoapicert',
+    'PLATFORM',
+    ['GENERAL'],
+    [need('selector', TEXT)],
+    'Certificate of the system store.',
+  ),
+  ignored(
+    'windows-driver',
+    'OBSOLETE',
+    ['GENERAL'],
+    [need('driver', TEXT)],
+    'Without effect.',
+    'Note: option windows-driver is ignored',
+  ),
 ];

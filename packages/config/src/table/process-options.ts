@@ -1,6 +1,16 @@
-import { implemented, many, may, need, type OptionSpec, planned, platform, some, standAlone } from '../option-spec.js';
-import { choice, COMMAND, clamped, integer, ipv6Prefix, NETMASK, IPV4, PATH, TEXT } from '../parameter-kind.js';
-import { ignored } from '../option-spec.js';
+import {
+  ignored,
+  implemented,
+  many,
+  may,
+  need,
+  type OptionSpec,
+  planned,
+  platform,
+  some,
+  standAlone,
+} from '../option-spec.js';
+import { COMMAND, choice, clamped, IPV4, integer, ipv6Prefix, NETMASK, PATH, TEXT } from '../parameter-kind.js';
 
 /** Top level, process and privileges. */
 export const PROCESS_OPTIONS: readonly OptionSpec[] = [
@@ -40,7 +50,7 @@ export const PROCESS_OPTIONS: readonly OptionSpec[] = [
     [may('gateway', TEXT), may('netmask', TEXT), may('pool-start', TEXT), may('pool-end', TEXT)],
     'Be a server behind an ethernet bridge (dev tap).',
   ),
-  implemented('cd', 'CORE', ['GENERAL'], [need('dir', PATH)], 'Change to this directory before files are read.'),
+  implemented('cd', 'COMMON', ['GENERAL'], [need('dir', PATH)], 'Change to this directory before files are read.'),
   planned('daemon', 'CORE', ['GENERAL'], [may('name', TEXT)], 'Detach from the terminal after initialisation.'),
   implemented('writepid', 'CORE', ['GENERAL'], [need('file', PATH)], 'Write the process id to a file.'),
   planned('user', 'CORE', ['GENERAL'], [need('user', TEXT)], 'Become this user after initialisation.'),

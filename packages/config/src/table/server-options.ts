@@ -1,5 +1,5 @@
 import { implemented, many, may, need, type OptionSpec, planned, removed } from '../option-spec.js';
-import { integer, IPV4, ipv6Prefix, IPV6, NETMASK, PATH, TEXT } from '../parameter-kind.js';
+import { IPV4, IPV6, integer, ipv6Prefix, NETMASK, PATH, TEXT } from '../parameter-kind.js';
 
 /** Largest number of clients: peer ids have 24 bits and the largest means "none". */
 export const MAX_CLIENTS = 0xff_fffe;
@@ -27,7 +27,13 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
     [need('start/bits', ipv6Prefix(64, 124))],
     'IPv6 addresses for clients.',
   ),
-  planned('ifconfig-pool-persist', 'CORE', ['GENERAL'], [need('file', PATH), may('seconds', TEXT)], 'Remember addresses.'),
+  planned(
+    'ifconfig-pool-persist',
+    'CORE',
+    ['GENERAL'],
+    [need('file', PATH), may('seconds', TEXT)],
+    'Remember addresses.',
+  ),
   implemented(
     'ifconfig-push',
     'CORE',
@@ -51,7 +57,13 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
   ),
   implemented('max-clients', 'CORE', ['GENERAL'], [need('n', integer(1, MAX_CLIENTS))], 'Most clients; default 1024.'),
   planned('max-routes-per-client', 'COMMON', ['GENERAL', 'INHERIT'], [need('n', TEXT)], 'Most routes of a client.'),
-  planned('stale-routes-check', 'RARE', ['GENERAL'], [need('seconds', TEXT), may('interval', TEXT)], 'Forget old routes.'),
+  planned(
+    'stale-routes-check',
+    'RARE',
+    ['GENERAL'],
+    [need('seconds', TEXT), may('interval', TEXT)],
+    'Forget old routes.',
+  ),
   planned('hash-size', 'RARE', ['GENERAL'], [need('real', TEXT), need('virtual', TEXT)], 'Sizes of tables.'),
   planned('bcast-buffers', 'RARE', ['GENERAL'], [need('n', TEXT)], 'Buffers for broadcasts.'),
   planned('tcp-queue-limit', 'COMMON', ['GENERAL'], [need('n', TEXT)], 'Packets queued for a TCP client.'),
@@ -99,7 +111,13 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
   planned('vlan-tagging', 'RARE', ['GENERAL'], [], 'VLAN tags on dev tap.'),
   planned('vlan-accept', 'RARE', ['GENERAL'], [need('mode', TEXT)], 'Which VLAN frames to accept.'),
   planned('vlan-pvid', 'RARE', ['GENERAL', 'INSTANCE'], [need('id', TEXT)], 'VLAN of untagged frames.'),
-  implemented('peer-id', 'CORE', ['PEER_ID'], [need('n', integer(0, 0xff_ffff))], 'Pushed by servers: number of this client.'),
+  implemented(
+    'peer-id',
+    'CORE',
+    ['PEER_ID'],
+    [need('n', integer(0, 0xff_ffff))],
+    'Pushed by servers: number of this client.',
+  ),
   implemented('push-continuation', 'CORE', ['PULL_MODE'], [need('n', integer(0, 2))], 'Part of a long PUSH_REPLY.'),
   removed(
     'client-cert-not-required',

@@ -14,7 +14,13 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
   planned('capath', 'RARE', ['GENERAL'], [need('dir', PATH)], 'Directory of authorities to trust.'),
   implemented('cert', 'CORE', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Own certificate.'),
   implemented('key', 'CORE', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Own private key.'),
-  implemented('extra-certs', 'COMMON', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Rest of the own certificate chain.'),
+  implemented(
+    'extra-certs',
+    'COMMON',
+    ['GENERAL', 'INLINE'],
+    [need('file', PATH)],
+    'Rest of the own certificate chain.',
+  ),
   implemented(
     'pkcs12',
     'COMMON',
@@ -22,7 +28,13 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     [need('file', PATH)],
     'Own certificate, key and authorities in one file; inline as base64.',
   ),
-  implemented('dh', 'CORE', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Diffie-Hellman parameters of a server, or none.'),
+  implemented(
+    'dh',
+    'CORE',
+    ['GENERAL', 'INLINE'],
+    [need('file', PATH)],
+    'Diffie-Hellman parameters of a server, or none.',
+  ),
   planned('askpass', 'COMMON', ['GENERAL'], [may('file', PATH)], 'Ask for the passphrase of the key, or read it.'),
   implemented(
     'tls-auth',
@@ -73,9 +85,21 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     'Newest TLS version to use.',
   ),
   implemented('tls-cipher', 'COMMON', ['GENERAL'], [need('list', TEXT)], 'TLS 1.2 cipher suites, separated by colons.'),
-  implemented('tls-ciphersuites', 'COMMON', ['GENERAL'], [need('list', TEXT)], 'TLS 1.3 cipher suites, separated by colons.'),
+  implemented(
+    'tls-ciphersuites',
+    'COMMON',
+    ['GENERAL'],
+    [need('list', TEXT)],
+    'TLS 1.3 cipher suites, separated by colons.',
+  ),
   implemented('tls-groups', 'COMMON', ['GENERAL'], [need('list', TEXT)], 'Key exchange groups, separated by colons.'),
-  planned('tls-cert-profile', 'COMMON', ['GENERAL'], [need('profile', TEXT)], 'Which certificate algorithms to accept.'),
+  planned(
+    'tls-cert-profile',
+    'COMMON',
+    ['GENERAL'],
+    [need('profile', TEXT)],
+    'Which certificate algorithms to accept.',
+  ),
   planned('ecdh-curve', 'RARE', ['GENERAL'], [need('name', TEXT)], 'Curve of a server; use tls-groups.'),
   implemented(
     'remote-cert-tls',
@@ -99,7 +123,13 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     [need('name', TEXT), may('type', choice(['subject', 'name', 'name-prefix'], 'unknown X.509 name type: %s'))],
     'Require this name in the certificate: whole subject (default), name or name-prefix.',
   ),
-  planned('x509-username-field', 'COMMON', ['GENERAL'], [some('field', TEXT)], 'Certificate field that names the client.'),
+  planned(
+    'x509-username-field',
+    'COMMON',
+    ['GENERAL'],
+    [some('field', TEXT)],
+    'Certificate field that names the client.',
+  ),
   planned('x509-track', 'RARE', ['GENERAL'], [need('attribute', TEXT)], 'Certificate attribute for scripts.'),
   implemented(
     'crl-verify',
@@ -108,11 +138,29 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     [need('file', PATH), may('dir', choice(['dir']))],
     'Refuse the certificates of this revocation list.',
   ),
-  planned('peer-fingerprint', 'COMMON', ['GENERAL', 'INLINE'], [need('hash', TEXT)], 'Accept certificates by fingerprint.'),
+  planned(
+    'peer-fingerprint',
+    'COMMON',
+    ['GENERAL', 'INLINE'],
+    [need('hash', TEXT)],
+    'Accept certificates by fingerprint.',
+  ),
   planned('tls-verify', 'COMMON', ['SCRIPT'], [many('cmd', TEXT)], 'Script that judges certificates.'),
   planned('tls-export-cert', 'RARE', ['GENERAL'], [need('dir', PATH)], 'Directory for certificates of peers.'),
-  implemented('tls-timeout', 'COMMON', ['TLS_PARMS'], [need('seconds', integer(1))], 'First wait before a retransmission; default 2.'),
-  implemented('hand-window', 'COMMON', ['TLS_PARMS'], [need('seconds', integer(1))], 'Time for a handshake; default 60.'),
+  implemented(
+    'tls-timeout',
+    'COMMON',
+    ['TLS_PARMS'],
+    [need('seconds', integer(1))],
+    'First wait before a retransmission; default 2.',
+  ),
+  implemented(
+    'hand-window',
+    'COMMON',
+    ['TLS_PARMS'],
+    [need('seconds', integer(1))],
+    'Time for a handshake; default 60.',
+  ),
   implemented('tran-window', 'COMMON', ['TLS_PARMS'], [need('seconds', SECONDS)], 'Life of an old key; default 3600.'),
   implemented(
     'reneg-sec',
@@ -184,7 +232,13 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
   standAlone(
     planned('show-pkcs11-ids', 'RARE', ['GENERAL'], [may('provider', TEXT), may('private', TEXT)], 'Print identities.'),
   ),
-  planned('verify-hash', 'OBSOLETE', ['GENERAL', 'INLINE'], [need('hash', TEXT), may('algo', TEXT)], 'Fingerprint of the authority.'),
+  planned(
+    'verify-hash',
+    'OBSOLETE',
+    ['GENERAL', 'INLINE'],
+    [need('hash', TEXT), may('algo', TEXT)],
+    'Fingerprint of the authority.',
+  ),
   // Enforced by OpenVPN to this day: ignoring it would accept more than the user asked for.
   planned('ns-cert-type', 'OBSOLETE', ['GENERAL'], [need('type', TEXT)], 'Use remote-cert-tls.'),
   removed(
