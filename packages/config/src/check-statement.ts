@@ -22,7 +22,8 @@ export function checkStatement(statement: Statement, context: Context): Verdict 
   const unrecognized = `Unrecognized option or missing or extra parameter(s) in ${place}: ${printable(name)}`;
   const spec = describeOption(name);
   if (spec === undefined) {
-    const near = suggestOption(name);
+    // A guess costs a walk over the table: worth it for a person's typing, not for what a peer sends.
+    const near = pushed(context) ? undefined : suggestOption(name);
     const cure = near === undefined ? 'there is no such option' : `there is no such option; did you mean '${near}'?`;
     return { verdict: 'unknown', reason: `${unrecognized} (${cure})` };
   }
@@ -74,7 +75,7 @@ export function checkStatement(statement: Statement, context: Context): Verdict 
 }
 
 /** The option that repeats takes the kind of its last parameter for the rest. */
-export function parameterAt(spec: OptionSpec, index: number): Parameter | undefined {
+function parameterAt(spec: OptionSpec, index: number): Parameter | undefined {
   return spec.parameters[index] ?? spec.parameters.filter((parameter) => parameter.repeats).at(-1);
 }
 

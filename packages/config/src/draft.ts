@@ -56,7 +56,7 @@ export type PushEdit =
   | { readonly edit: 'push'; readonly option: string };
 
 /** A `server` line. */
-export interface ServerDraft {
+interface ServerDraft {
   network: number;
   netmask: number;
   pool: boolean;

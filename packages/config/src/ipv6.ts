@@ -43,12 +43,15 @@ export interface Ipv6Prefix {
   readonly bits: number;
 }
 
-/** `address/bits`; a missing `/bits` means `defaultBits`, or is refused without one. */
-export function parseIpv6Prefix(text: string, defaultBits?: number): Ipv6Prefix | undefined {
+/** Prefix length of an address that is written without one. */
+const DEFAULT_BITS = 64;
+
+/** `address/bits`; as in OpenVPN a missing `/bits` means 64. */
+export function parseIpv6Prefix(text: string): Ipv6Prefix | undefined {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
   const address = match?.[1] === undefined ? undefined : parseIpv6(match[1]);
-  const bits = match?.[2] === undefined ? defaultBits : Number(match[2]);
-  if (address === undefined || bits === undefined || bits > 128) return undefined;
+  const bits = match?.[2] === undefined ? DEFAULT_BITS : Number(match[2]);
+  if (address === undefined || bits > 128) return undefined;
   return { address, bits };
 }
 

@@ -139,6 +139,6 @@ function expandKeepalive(draft: Draft): string | undefined {
 }
 
 /** Where an option stood. */
-export function originOf(draft: Draft, option: string): Origin {
+function originOf(draft: Draft, option: string): Origin {
   return draft.seen.get(option) ?? { file: COMMAND_LINE, line: 1 };
 }

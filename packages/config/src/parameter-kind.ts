@@ -17,7 +17,7 @@ export type ParameterKind =
   | { readonly kind: 'ipv4'; readonly keywords: readonly string[] }
   | { readonly kind: 'netmask'; readonly keywords: readonly string[] }
   | { readonly kind: 'ipv6'; readonly keywords: readonly string[] }
-  | { readonly kind: 'ipv6-prefix'; readonly minBits: number; readonly maxBits: number; readonly plain: boolean };
+  | { readonly kind: 'ipv6-prefix'; readonly minBits: number; readonly maxBits: number };
 
 /** Any text. */
 export const TEXT: ParameterKind = { kind: 'text' };
@@ -68,9 +68,9 @@ export function ipv6Or(...keywords: string[]): ParameterKind {
   return { kind: 'ipv6', keywords };
 }
 
-/** An IPv6 address with a prefix length in a range. `plain`: the length may be left out. */
-export function ipv6Prefix(minBits: number, maxBits: number, plain = false): ParameterKind {
-  return { kind: 'ipv6-prefix', minBits, maxBits, plain };
+/** An IPv6 address with a prefix length in a range; without a length it is 64. */
+export function ipv6Prefix(minBits: number, maxBits: number): ParameterKind {
+  return { kind: 'ipv6-prefix', minBits, maxBits };
 }
 
 /** What a kind allows, in words for a person: `a number between 1 and 9`. */
@@ -140,7 +140,7 @@ export function complainAbout(option: string, kind: ParameterKind, text: string)
         ? undefined
         : `${option}: '${text}' is not a valid IPv6 address`;
     case 'ipv6-prefix': {
-      const prefix = parseIpv6Prefix(text, kind.plain ? kind.maxBits : undefined);
+      const prefix = parseIpv6Prefix(text);
       if (prefix === undefined) return `error parsing --${option} parameter: '${text}'`;
       return prefix.bits < kind.minBits || prefix.bits > kind.maxBits
         ? `--${option} settings: network must be between /${kind.minBits} and /${kind.maxBits} (not /${prefix.bits})`

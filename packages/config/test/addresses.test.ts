@@ -56,8 +56,8 @@ describe('IPv6', () => {
   ])('%j is none', (text) => expect(parseIpv6(text)).toBeUndefined());
   test('prefixes', () => {
     expect(parseIpv6Prefix('fd00::1/64')).toEqual({ address: (0xfdn << 120n) + 1n, bits: 64 });
-    expect(parseIpv6Prefix('fd00::1')).toBeUndefined();
-    expect(parseIpv6Prefix('fd00::1', 128)?.bits).toBe(128);
+    expect(parseIpv6Prefix('fd00::1')?.bits).toBe(64);
+    expect(parseIpv6Prefix('fd00::1/')).toBeUndefined();
     expect(parseIpv6Prefix('fd00::1/129')).toBeUndefined();
     expect(formatIpv6(ipv6Network({ address: parseIpv6('fd00::ff:1') ?? 0n, bits: 64 }))).toBe('fd00::');
     expect(ipv6Network({ address: 5n, bits: 0 })).toBe(0n);

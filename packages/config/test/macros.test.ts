@@ -120,6 +120,14 @@ describe('server-ipv6', () => {
   });
 });
 
+test('server-ipv6 without a length is a /64, and its addresses count from the one written', () => {
+  expect(options('server-ipv6 fd00:7::5\n').device.ifconfigIpv6).toEqual({
+    local: 'fd00:7::6',
+    bits: 64,
+    remote: 'fd00:7::7',
+  });
+});
+
 test('keepalive of a peer without server pushes nothing and is not doubled', () => {
   const { ping, server } = options('tls-client\nremote a\nkeepalive 5 20\n');
   expect(ping).toEqual({ sendSeconds: 5, timeout: { seconds: 20, action: 'restart' }, onlyWithRemote: false });

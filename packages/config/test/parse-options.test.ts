@@ -129,7 +129,7 @@ test('files keep where they were named, inline blocks their text', () => {
 test('routes', () => {
   const { routes } = good(
     `${CLIENT}route 10.1.0.0 255.255.0.0\nroute 10.2.2.2\nroute 10.3.0.0 255.255.0.0 vpn_gateway 5\n` +
-      'route 10.4.0.0 255.255.0.0 default 7\nroute-ipv6 fd00:1::/48\nroute-ipv6 2000::/3 fd00::1 9\n' +
+      'route 10.4.0.0 255.255.0.0 default 7\nroute-ipv6 fd00:1::/48\nroute-ipv6 2001::/3 fd00::1 9\n' +
       'redirect-gateway def1 ipv6\nredirect-gateway bypass-dhcp\nroute-metric 50\n',
   );
   expect(routes.routes.map(({ origin: _, ...route }) => route)).toEqual([

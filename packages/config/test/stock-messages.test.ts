@@ -20,6 +20,11 @@ const MESSAGES: readonly (readonly [config: string, words: string])[] = [
     'ifconfig-pool 10.8.0.2 10.200.0.1',
     'Options error: --ifconfig-pool address range is too large [10.8.0.2 -> 10.200.0.1].  Current maximum is 65536 addresses',
   ],
+  [
+    'ifconfig-ipv6 fd00::1/128 fd00::2',
+    "Options error: ifconfig-ipv6: /netbits must be between 64 and 124, not '/128'",
+  ],
+  ['protocol-flags foo', 'Options error: Unknown protocol-flags flag: foo'],
   ['topology foo', 'Options error: --topology must be net30, p2p, or subnet'],
   ['tls-version-min 1.4', 'Options error: unknown tls-version-min parameter: 1.4'],
   ['tls-version-max 1.9', 'Options error: unknown tls-version-max parameter: 1.9'],

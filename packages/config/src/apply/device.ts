@@ -106,8 +106,11 @@ export const DEVICE_HANDLERS: Handlers = {
     return undefined;
   },
   'ifconfig-ipv6'(draft, statement) {
-    const prefix = parseIpv6Prefix(textAt(statement, 0), 64);
+    const prefix = parseIpv6Prefix(textAt(statement, 0));
     if (prefix === undefined) return `ifconfig-ipv6 parms '${textAt(statement, 0)}' must be valid addresses`;
+    if (prefix.bits < 64 || prefix.bits > 124) {
+      return `ifconfig-ipv6: /netbits must be between 64 and 124, not '/${prefix.bits}'`;
+    }
     draft.ifconfigIpv6 = { local: formatIpv6(prefix.address), bits: prefix.bits, remote: ipv6At(statement, 1) };
     return undefined;
   },
@@ -137,11 +140,11 @@ export const ROUTE_HANDLERS: Handlers = {
     return undefined;
   },
   'route-ipv6'(draft, statement) {
-    const prefix = parseIpv6Prefix(textAt(statement, 0), 128);
+    const prefix = parseIpv6Prefix(textAt(statement, 0));
     const { metric, reason } = metricOf('route-ipv6', statement.parameters[2]);
     if (prefix === undefined || reason !== undefined) return reason ?? 'route-ipv6: bad network';
     draft.routesIpv6.push({
-      network: formatIpv6(prefix.address),
+      network: formatIpv6(ipv6Network(prefix)),
       bits: prefix.bits,
       gateway: unlessDefault(statement.parameters[1]) === undefined ? undefined : ipv6At(statement, 1),
       metric,

@@ -3,11 +3,14 @@ import { parseInteger } from '../integer.js';
 import { parsePort } from '../port.js';
 import { parseProtocol } from '../protocol.js';
 import type { Statement } from '../statement.js';
-import { fileSource, numberAt, portAt, textAt } from './read-parameters.js';
+import { clampedAt, fileSource, numberAt, portAt, textAt } from './read-parameters.js';
 
 /** Smallest and largest control packet that `max-packet-size` may ask for (OpenVPN 2.6). */
 const CONTROL_PACKET_MIN = 154;
 const CONTROL_PACKET_MAX = 2048;
+
+/** Longest wait between attempts, in seconds. */
+const RETRY_LIMIT = 65_535;
 
 function keyDirection(statement: Statement, index: number): 0 | 1 {
   return textAt(statement, index) === '1' ? 1 : 0;
@@ -82,8 +85,8 @@ export const ENTRY_HANDLERS: Handlers = {
     return undefined;
   },
   'connect-retry'(draft, statement) {
-    draft.entry.retrySeconds = numberAt(statement, 0);
-    if (statement.parameters[1] !== undefined) draft.entry.retryMaxSeconds = numberAt(statement, 1);
+    draft.entry.retrySeconds = clampedAt(statement, 0, 0, RETRY_LIMIT);
+    if (statement.parameters[1] !== undefined) draft.entry.retryMaxSeconds = clampedAt(statement, 1, 0, RETRY_LIMIT);
     return undefined;
   },
   'connect-retry-max'(draft, statement) {

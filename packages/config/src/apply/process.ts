@@ -1,7 +1,7 @@
 import type { Draft, Handlers } from '../draft.js';
 import { parseInteger } from '../integer.js';
 import { joinPath } from '../path.js';
-import { numberAt, textAt } from './read-parameters.js';
+import { clampedAt, numberAt, textAt } from './read-parameters.js';
 
 /** `setenv` names that OpenVPN takes for itself; the rest are variables. */
 function setenv(draft: Draft, name: string, value: string): string | undefined {
@@ -69,7 +69,7 @@ export const PROCESS_HANDLERS: Handlers = {
     return undefined;
   },
   verb(draft, statement) {
-    draft.verbosity = Math.min(11, Math.max(0, numberAt(statement, 0)));
+    draft.verbosity = clampedAt(statement, 0, 0, 11);
     return undefined;
   },
   mute(draft, statement) {

@@ -13,6 +13,11 @@ export function numberAt(statement: Statement, index: number, missing = 0): numb
   return text === undefined ? missing : Number(text);
 }
 
+/** A number brought into a range, for parameters that the option table clamps. */
+export function clampedAt(statement: Statement, index: number, min: number, max: number): number {
+  return Math.min(max, Math.max(min, numberAt(statement, index)));
+}
+
 /** A port that the option table has checked. */
 export function portAt(statement: Statement, index: number): number {
   return parsePort(textAt(statement, index)) ?? 0;

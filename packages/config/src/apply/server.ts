@@ -1,10 +1,10 @@
 import type { Handlers } from '../draft.js';
 import { formatIpv4, parseIpv4 } from '../ipv4.js';
-import { formatIpv6, ipv6Network, parseIpv6, parseIpv6Prefix } from '../ipv6.js';
+import { formatIpv6, parseIpv6, parseIpv6Prefix } from '../ipv6.js';
 import { numberAt, textAt } from './read-parameters.js';
 
 /** Most addresses of a pool (OpenVPN: IFCONFIG_POOL_MAX). */
-export const POOL_MAX = 65536;
+const POOL_MAX = 65536;
 
 /** OpenVPN's sentence about a pool that cannot be. Addresses as numbers. */
 export function poolProblem(start: number, end: number): string | undefined {
@@ -29,7 +29,7 @@ export const SERVER_HANDLERS: Handlers = {
   'server-ipv6'(draft, statement) {
     const prefix = parseIpv6Prefix(textAt(statement, 0));
     if (prefix === undefined) return 'error parsing --server-ipv6 parameter';
-    draft.serverIpv6 = { network: ipv6Network(prefix), bits: prefix.bits };
+    draft.serverIpv6 = { network: prefix.address, bits: prefix.bits };
     return undefined;
   },
   'ifconfig-pool'(draft, statement) {
@@ -98,7 +98,7 @@ export const SERVER_HANDLERS: Handlers = {
     return undefined;
   },
   'ifconfig-ipv6-push'(draft, statement) {
-    const prefix = parseIpv6Prefix(textAt(statement, 0), 64);
+    const prefix = parseIpv6Prefix(textAt(statement, 0));
     if (prefix === undefined) return 'cannot parse --ifconfig-ipv6-push addresses';
     const remote = statement.parameters[1] === undefined ? undefined : parseIpv6(textAt(statement, 1));
     draft.ifconfigIpv6Push = {

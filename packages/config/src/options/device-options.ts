@@ -46,7 +46,7 @@ export interface Route {
 
 /** An IPv6 route. */
 export interface RouteIpv6 {
-  /** The network's address; its host bits are as written. */
+  /** The network's address, host bits cleared. */
   readonly network: string;
   readonly bits: number;
   readonly gateway: string | undefined;

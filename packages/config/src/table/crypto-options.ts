@@ -12,6 +12,9 @@ import {
 } from '../option-spec.js';
 import { choice, PATH, TEXT } from '../parameter-kind.js';
 
+/** Features that servers of OpenVPN 2.6 and 2.7 announce as negotiated. */
+const PROTOCOL_FLAGS: readonly string[] = ['cc-exit', 'tls-ekm', 'dyn-tls-crypt', 'aead-epoch'];
+
 /** Data channel: ciphers and compression; and what prints or makes keys. */
 export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
   implemented(
@@ -54,7 +57,7 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
     'protocol-flags',
     'CORE',
     ['NCP'],
-    [some('flag', TEXT)],
+    [some('flag', choice(PROTOCOL_FLAGS, 'Unknown protocol-flags flag: %s'))],
     'Pushed by servers: negotiated protocol features.',
   ),
   planned(

@@ -52,7 +52,7 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     'ifconfig-ipv6',
     'CORE',
     ['UP'],
-    [need('local/bits', ipv6Prefix(0, 128, true)), need('remote', IPV6)],
+    [need('local/bits', ipv6Prefix(0, 128)), need('remote', IPV6)],
     'IPv6 addresses of the device.',
   ),
   implemented('ifconfig-noexec', 'COMMON', ['UP'], [], 'Do not configure addresses.'),
@@ -74,7 +74,7 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     'route-ipv6',
     'CORE',
     ['ROUTE'],
-    [need('network/bits', ipv6Prefix(0, 128, true)), may('gateway', ipv6Or('default')), may('metric', TEXT)],
+    [need('network/bits', ipv6Prefix(0, 128)), may('gateway', ipv6Or('default')), may('metric', TEXT)],
     'IPv6 route through the tunnel.',
   ),
   implemented(

@@ -1,5 +1,5 @@
 import { ignored, implemented, many, may, need, type OptionSpec, planned, removed } from '../option-spec.js';
-import { choice, HOST, integer, PATH, PORT, PROTOCOL, TEXT } from '../parameter-kind.js';
+import { choice, clamped, HOST, integer, PATH, PORT, PROTOCOL, TEXT } from '../parameter-kind.js';
 
 const PROXY_RETRY_NOTICE =
   'DEPRECATED OPTION: http-proxy-retry and socks-proxy-retry: In OpenVPN 2.4 proxy connection retries are handled like regular connections. Use connect-retry-max 1 to get a similar behavior as before.';
@@ -124,7 +124,7 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     'connect-retry',
     'CORE',
     ['GENERAL', 'CONNECTION'],
-    [need('seconds', integer(0, 65535)), may('max', integer(0, 65535))],
+    [need('seconds', clamped(0, 65535)), may('max', clamped(0, 65535))],
     'Wait between attempts and its limit as it doubles; default 1 and 300.',
   ),
   implemented(

@@ -2,7 +2,7 @@ import { implemented, many, may, need, type OptionSpec, planned, removed } from 
 import { IPV4, IPV6, integer, ipv6Prefix, NETMASK, PATH, TEXT } from '../parameter-kind.js';
 
 /** Largest number of clients: peer ids have 24 bits and the largest means "none". */
-export const MAX_CLIENTS = 0xff_fffe;
+const MAX_CLIENTS = 0xff_fffe;
 
 /** Server with many clients. */
 export const SERVER_OPTIONS: readonly OptionSpec[] = [
@@ -45,7 +45,7 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
     'ifconfig-ipv6-push',
     'CORE',
     ['INSTANCE'],
-    [need('local/bits', ipv6Prefix(0, 128, true)), may('remote', IPV6)],
+    [need('local/bits', ipv6Prefix(0, 128)), may('remote', IPV6)],
     'IPv6 address of this client.',
   ),
   planned(

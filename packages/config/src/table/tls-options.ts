@@ -54,7 +54,8 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     'tls-crypt',
     'CORE',
     ['GENERAL', 'CONNECTION', 'INLINE'],
-    [need('file', PATH)],
+    // The second parameter has no meaning; OpenVPN takes it because tls-auth has one.
+    [need('file', PATH), may('', TEXT)],
     'Encrypt control packets with a static key.',
   ),
   planned(
