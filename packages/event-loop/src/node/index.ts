@@ -1,1 +1,1 @@
-export {};
+export { nodeClock } from './node-clock.js';
