@@ -22,6 +22,7 @@ export const VECTOR_COLUMNS = [
   'segmentBytes',
 ] as const;
 
+/** Shape of a packet vector, fixed for its life. Sizes are whole bytes; the slab stays below 4 GiB. */
 export interface PacketVectorOptions {
   /** Number of rows; 1 or more. */
   readonly capacity: number;
@@ -67,16 +68,22 @@ export class PacketVector {
   /** Rows in use: 0 … capacity. */
   count = 0;
 
+  /** @throws RangeError when there is no such vector */
   constructor(options: PacketVectorOptions) {
     const { capacity, headroom, packetBytes, tailroom } = options;
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw new RangeError('a packet vector has at least one row');
+    }
+    for (const bytes of [headroom, packetBytes, tailroom]) {
+      if (!Number.isInteger(bytes) || bytes < 0) throw new RangeError('sizes of a packet vector are whole bytes');
     }
     this.capacity = capacity;
     this.headroom = headroom;
     this.packetBytes = packetBytes;
     // Rows start on cache lines: neighbours do not share one.
     this.strideBytes = Math.ceil((headroom + packetBytes + tailroom) / 64) * 64;
+    // Offsets are 32 bits wide.
+    if (capacity * this.strideBytes > 0xffffffff) throw new RangeError('a packet vector is smaller than 4 GiB');
     this.bytes = new Uint8Array(capacity * this.strideBytes);
     this.view = new DataView(this.bytes.buffer);
     this.table = new Uint32Array(VECTOR_COLUMNS.length * capacity);
