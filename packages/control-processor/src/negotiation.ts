@@ -2,7 +2,9 @@ import { EKM_LABEL_P2P_PEER_ID, EKM_PEER_ID_BYTES, P2P_PEER_ID_WITHOUT_EKM } fro
 import type { Log } from '@openvpnd/sans-io';
 import {
   IV_PROTO_CC_EXIT_NOTIFY,
+  IV_PROTO_DATA_EPOCH,
   IV_PROTO_DATA_V2,
+  IV_PROTO_DYN_TLS_CRYPT,
   IV_PROTO_NCP_P2P,
   IV_PROTO_TLS_KEY_EXPORT,
   type PeerInfo,
@@ -11,9 +13,12 @@ import {
 import type { ControlSettings } from './control-settings.js';
 import type { KeyState, PeerExchange } from './key-state.js';
 import { chooseClientCipher, negotiateCipher, negotiateP2pCipher, peerCiphers, peerSupportsNcp } from './ncp.js';
-import type { NegotiatedOptions } from './negotiated-options.js';
+import type { NegotiatedOptions, ProtocolFlag } from './negotiated-options.js';
 import { cipherOfOptionsString } from './options-string.js';
 import type { PulledOptions } from './pulled-options.js';
+
+/** A client must know protocol-flags to be told of dynamic tls-crypt. */
+const FLAGS_AND_DYNAMIC_TLS_CRYPT = IV_PROTO_CC_EXIT_NOTIFY | IV_PROTO_DYN_TLS_CRYPT;
 
 /** What an AUTH_FAILED tells a client with which no cipher is shared. */
 export const NO_SHARED_CIPHER = 'Data channel cipher negotiation failed (no shared cipher)';
@@ -32,7 +37,7 @@ export function negotiateAsServer(
     peerId: shared & IV_PROTO_DATA_V2 ? settings.peerId : undefined,
     keyDerivation: shared & IV_PROTO_TLS_KEY_EXPORT ? 'tls-ekm' : 'prf',
     ccExit: (shared & IV_PROTO_CC_EXIT_NOTIFY) !== 0,
-    dynamicTlsCrypt: false,
+    dynamicTlsCrypt: (shared & FLAGS_AND_DYNAMIC_TLS_CRYPT) === FLAGS_AND_DYNAMIC_TLS_CRYPT,
   };
 }
 
@@ -64,11 +69,21 @@ export function negotiatedPushOptions(
   if (peerSupportsNcp(peerInfo)) options.push(`cipher ${negotiated.cipher}`);
   const ekm = negotiated.keyDerivation === 'tls-ekm';
   // Only who knows EXIT knows protocol-flags; clients in between get the option of their own.
-  if (negotiated.ccExit) options.push(`protocol-flags cc-exit${ekm ? ' tls-ekm' : ''}`);
-  else if (ekm) options.push('key-derivation tls-ekm');
+  if (negotiated.ccExit) {
+    options.push(`protocol-flags cc-exit${ekm ? ' tls-ekm' : ''}${negotiated.dynamicTlsCrypt ? ' dyn-tls-crypt' : ''}`);
+  }
+  if (ekm && !negotiated.ccExit) options.push('key-derivation tls-ekm');
   if (peerInfo.has('IV_MTU')) options.push(`tun-mtu ${settings.tunMtu}`);
   return options;
 }
+
+/** What must have been announced for a flag to be pushed. */
+const FLAG_BITS: Readonly<Record<ProtocolFlag, number>> = {
+  'cc-exit': IV_PROTO_CC_EXIT_NOTIFY,
+  'tls-ekm': IV_PROTO_TLS_KEY_EXPORT,
+  'dyn-tls-crypt': IV_PROTO_DYN_TLS_CRYPT,
+  'aead-epoch': IV_PROTO_DATA_EPOCH,
+};
 
 /** The client's reading of the push; undefined: it cannot be followed, and the log says why. */
 export function negotiateAsClient(
@@ -79,16 +94,13 @@ export function negotiateAsClient(
 ): NegotiatedOptions | undefined {
   for (const option of pulled.unsupported) log.error('push.unsupported-option', { option });
   if (pulled.unsupported.length > 0) return undefined;
-  for (const flag of pulled.protocolFlags) {
+  const needed = [...pulled.protocolFlags, ...(pulled.keyDerivation === 'tls-ekm' ? (['tls-ekm'] as const) : [])];
+  for (const flag of needed) {
     // What we have not announced must not be pushed: the server would go ahead with it.
-    if (flag === 'aead-epoch' || flag === 'dyn-tls-crypt') {
+    if ((settings.ivProto & FLAG_BITS[flag]) === 0) {
       log.error('push.unsupported-option', { option: `protocol-flags ${flag}` });
       return undefined;
     }
-  }
-  if (pulled.keyDerivation === 'tls-ekm' && !(settings.ivProto & IV_PROTO_TLS_KEY_EXPORT)) {
-    log.error('push.unsupported-option', { option: 'key-derivation tls-ekm' });
-    return undefined;
   }
   const { dataCiphers, fallbackCipher: fallback } = settings;
   const remoteCipher = cipherOfOptionsString(peer.optionsString);
@@ -103,7 +115,7 @@ export function negotiateAsClient(
     peerId: pulled.peerId,
     keyDerivation: pulled.keyDerivation,
     ccExit: pulled.protocolFlags.includes('cc-exit'),
-    dynamicTlsCrypt: false,
+    dynamicTlsCrypt: pulled.protocolFlags.includes('dyn-tls-crypt'),
   };
 }
 
@@ -141,7 +153,7 @@ export function negotiatePointToPoint(
     peerId: proto & IV_PROTO_DATA_V2 ? pointToPointPeerId(ekm, keyState) : undefined,
     keyDerivation: ekm ? 'tls-ekm' : 'prf',
     ccExit: (proto & IV_PROTO_CC_EXIT_NOTIFY) !== 0,
-    dynamicTlsCrypt: false,
+    dynamicTlsCrypt: (proto & IV_PROTO_DYN_TLS_CRYPT) !== 0,
   };
 }
 

@@ -1,4 +1,4 @@
-import { findDataCipher } from '@openvpnd/keygen';
+import { EKM_LABEL_DYNAMIC_TLS_CRYPT, findDataCipher, KEY2_BYTES } from '@openvpnd/keygen';
 import { assertNever, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import {
   type ControlMessage,
@@ -195,6 +195,7 @@ export class SessionConduct {
   }
 
   #handleActive(now: Instant, session: TlsSession, keyState: KeyState): void {
+    session.established = keyState;
     if (keyState.keyId === 0 && !session.condemned) session.limitConnect(now + this.#options.settings.handWindowMs);
     for (const text of session.waiting.splice(0)) this.say(now, session, text);
     this.#advance(now, session);
@@ -203,7 +204,7 @@ export class SessionConduct {
   /** Goes on with a session whose key is S_ACTIVE and whose peer is let in; either may be the later one. */
   #advance(now: Instant, session: TlsSession): void {
     const { primary } = session;
-    if (session.condemned || !primary.active || !session.accepted.has(primary)) return;
+    if (session.condemned || session.established !== primary || !session.accepted.has(primary)) return;
     if (primary.keyId === 0) {
       if (!session.initiated) this.#initiate(now, session, primary);
       return;
@@ -245,6 +246,8 @@ export class SessionConduct {
   }
 
   #beginPull(now: Instant, session: TlsSession): void {
+    // From here on the pull has its own limit.
+    session.connectBy = NEVER;
     session.pull.begin(now);
     this.requestPush(now, session);
   }
@@ -294,11 +297,23 @@ export class SessionConduct {
     this.#out.push({ type: 'negotiated', options: negotiated });
     this.#table.retireOrphans(this.#out);
     if (!this.#makeKeys(session, primary)) return false;
+    if (negotiated.dynamicTlsCrypt && !this.#useDynamicTlsCrypt(now, session)) return false;
     this.#log.info('data-channel.options', { cipher: negotiated.cipher, peerId: negotiated.peerId });
     this.#table.dataKeys.choose(now, this.#out);
     session.connectBy = NEVER;
     this.#out.push({ type: 'connected', again: this.#connectedBefore });
     this.#connectedBefore = true;
+    return true;
+  }
+
+  #useDynamicTlsCrypt(now: Instant, session: TlsSession): boolean {
+    const ekm = session.primary.exportKeyingMaterial(EKM_LABEL_DYNAMIC_TLS_CRYPT, KEY2_BYTES);
+    if (!ekm) {
+      this.#log.error('data-channel.key-derivation-failed', { derivation: 'dyn-tls-crypt' });
+      return false;
+    }
+    session.useDynamicTlsCrypt(now, ekm);
+    ekm.fill(0);
     return true;
   }
 

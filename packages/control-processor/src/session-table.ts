@@ -54,7 +54,7 @@ export class SessionTable {
   }
 
   dropNewcomer(): void {
-    for (const keyState of this.#newcomer?.keyStates() ?? []) keyState.close();
+    this.#newcomer?.close();
     this.#newcomer = undefined;
   }
 
@@ -70,11 +70,8 @@ export class SessionTable {
   /** Ends the control channel of the active session. What keys it has stay; tells whether there are any. */
   orphanActive(expiresAt: Instant, out: ControlAction[]): boolean {
     this.retireOrphans(out);
-    const keyStates: KeyState[] = [];
-    for (const keyState of this.#active?.keyStates() ?? []) {
-      if (this.dataKeys.has(keyState)) keyStates.push(keyState);
-      keyState.closeChannel();
-    }
+    const keyStates = this.#active?.keyStates().filter((keyState) => this.dataKeys.has(keyState)) ?? [];
+    this.#active?.close(keyStates);
     this.#active = undefined;
     if (keyStates.length > 0) this.#orphans = { keyStates, expiresAt };
     return keyStates.length > 0;
@@ -102,7 +99,7 @@ export class SessionTable {
 
   /** Frees and zeroes everything. */
   close(): void {
-    for (const session of this.sessions()) for (const keyState of session.keyStates()) keyState.close();
+    for (const session of this.sessions()) session.close();
     for (const keyState of this.#orphans?.keyStates ?? []) keyState.close();
     this.#active = undefined;
     this.#newcomer = undefined;

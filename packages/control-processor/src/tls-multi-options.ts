@@ -1,6 +1,6 @@
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import type { ControlWrap, ControlWrapFactory } from '@openvpnd/control-wrap';
 import type { Log, Random } from '@openvpnd/sans-io';
-import type { ControlWrap, ControlWrapFactory } from './borrowed.js';
 import type { ControlSettings, UnixTime } from './control-settings.js';
 
 /** What the stateless handshake of a UDP server hands over when a peer has shown its cookie. */

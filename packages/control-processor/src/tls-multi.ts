@@ -320,13 +320,14 @@ export class TlsMulti {
     parts: Pick<TlsSessionOptions, 'wrap'> &
       Partial<Pick<TlsSessionOptions, 'localSessionId' | 'remoteSessionId' | 'afterStatelessHandshake'>>,
   ): TlsSession {
-    const { role, settings, engines, wake, random } = this.#options;
+    const { role, settings, engines, wake, random, unixTime } = this.#options;
     return new TlsSession(now, {
       role,
       settings,
       engines,
       wake,
       random,
+      unixTime,
       log: this.#log,
       afterStatelessHandshake: false,
       renegMs: this.#renegMs,

@@ -1,8 +1,10 @@
 import { ControlTls, type TlsEngineFactory } from '@openvpnd/control-tls';
+import { type ControlWrap, dynamicTlsCryptWrap } from '@openvpnd/control-wrap';
 import { earliest, type Instant, type Log, NEVER, type Random } from '@openvpnd/sans-io';
 import {
   type ControlPacket,
   isZeroSessionId,
+  keyIdOf,
   nextKeyId,
   P_CONTROL_HARD_RESET_CLIENT_V2,
   P_CONTROL_HARD_RESET_CLIENT_V3,
@@ -14,8 +16,7 @@ import {
   sessionIdHex,
   sessionIdsEqual,
 } from '@openvpnd/wire';
-import type { ControlWrap } from './borrowed.js';
-import type { ControlSettings, Credentials } from './control-settings.js';
+import type { ControlSettings, Credentials, UnixTime } from './control-settings.js';
 import { KeyState, type KeyStateEvent } from './key-state.js';
 import type { NegotiatedOptions } from './negotiated-options.js';
 import { PushPull, PushService } from './push-exchange.js';
@@ -35,6 +36,7 @@ export interface TlsSessionOptions {
   readonly localSessionId?: Uint8Array;
   /** The peer's: of the packet that made this session, or undefined where we speak first. */
   readonly remoteSessionId?: Uint8Array;
+  readonly unixTime: UnixTime;
   /** Both resets are done: the stateless handshake went before. */
   readonly afterStatelessHandshake: boolean;
   /** --reneg-sec with its jitter; 0: never. */
@@ -65,6 +67,8 @@ export class TlsSession {
   readonly push: PushService = new PushService();
   /** Key states whose peer was accepted. */
   readonly accepted: WeakSet<KeyState> = new WeakSet();
+  /** The key state that was last told to be S_ACTIVE. */
+  established: KeyState | undefined;
   /** Control messages that wait for S_ACTIVE. */
   readonly waiting: string[] = [];
   /** The name under which the peer was accepted. */
@@ -82,6 +86,8 @@ export class TlsSession {
   readonly #options: TlsSessionOptions;
   #remoteSessionId: Uint8Array | undefined;
   #channel: ControlTls | undefined;
+  /** Of the renegotiations, where both ends know it. */
+  #dynamicWrap: ControlWrap | undefined;
   #primary: KeyState;
   #lameDuck: LameDuck | undefined;
   #trailing: KeyState | undefined;
@@ -121,8 +127,21 @@ export class TlsSession {
 
   /** Bytes from the link → a packet, or why not. */
   unwrap(now: Instant, bytes: Uint8Array): Parsed<ControlPacket> {
-    const plain = this.#options.wrap.unwrap(now, bytes);
+    const plain = this.#wrapOf(keyIdOf(bytes[0] ?? 0)).unwrap(now, bytes);
     return plain.ok ? parseControlPacket(plain.value) : plain;
+  }
+
+  #wrapOf(keyId: number): ControlWrap {
+    return (keyId > 0 && this.#dynamicWrap) || this.#options.wrap;
+  }
+
+  /**
+   * From the first renegotiation on, packets are wrapped with a key that only the two ends of this session have. Borrows
+   * the exported bytes. OpenVPN: tls_session_generate_dynamic_tls_crypt_key().
+   */
+  useDynamicTlsCrypt(now: Instant, ekm: Uint8Array): void {
+    const { role, wrap, unixTime } = this.#options;
+    this.#dynamicWrap = dynamicTlsCryptWrap({ ekm, base: wrap, role, unixSeconds: unixTime(now) });
   }
 
   start(now: Instant): KeyReport {
@@ -233,6 +252,16 @@ export class TlsSession {
     return { local: this.localSessionId, remote: this.#remoteSessionId };
   }
 
+  /** Frees and zeroes everything but the key states in `kept`, whose keys live on. */
+  close(kept: readonly KeyState[] = []): void {
+    for (const keyState of this.keyStates()) {
+      if (kept.includes(keyState)) keyState.closeChannel();
+      else keyState.close();
+    }
+    this.#options.wrap.close();
+    this.#dynamicWrap?.close();
+  }
+
   /** Every key state, newest first. */
   keyStates(): KeyState[] {
     const states = [this.#primary];
@@ -254,7 +283,8 @@ export class TlsSession {
   }
 
   #makeKeyState(now: Instant, keyId: number, startOpcode: number | undefined, deferralMs: number): KeyState {
-    const { role, settings, engines, wake, random, log, wrap } = this.#options;
+    const { role, settings, engines, wake, random, log } = this.#options;
+    const wrap = this.#wrapOf(keyId);
     const firstIds = keyId === 0 && this.#options.afterStatelessHandshake ? 1 : 0;
     const channel = new ControlTls({
       role,
@@ -265,7 +295,7 @@ export class TlsSession {
       wrap,
       engine: engines.create({ role, wake }),
       ...(startOpcode !== undefined && { startOpcode }),
-      ...(wrap.wrappedKeyBytes > 0 && { wrappedClientKeyBytes: wrap.wrappedKeyBytes }),
+      ...(keyId === 0 && wrap.wrappedKeyBytes > 0 && { wrappedClientKeyBytes: wrap.wrappedKeyBytes }),
       maxPacketBytes: settings.maxPacketBytes,
       ...(settings.tlsTimeoutMs !== undefined && { timing: retransmitTiming(settings.tlsTimeoutMs) }),
       nextSendId: firstIds,

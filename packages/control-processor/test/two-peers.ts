@@ -1,3 +1,4 @@
+import { plainWraps } from '@openvpnd/control-wrap';
 import type { DataChannelKeys } from '@openvpnd/keygen';
 import type { Instant } from '@openvpnd/sans-io';
 import {
@@ -21,7 +22,7 @@ import {
   TlsMulti,
   type TlsMultiOptions,
 } from '../src/index.js';
-import { plainWraps } from './plain-wraps.js';
+import { cryptWraps } from './wraps.js';
 
 const STRING: OptionsStringInput = {
   role: 'client',
@@ -109,7 +110,7 @@ export class Peer {
     this.#clock = world.clock.sibling();
     this.#changes = changes;
     this.automatic = changes.automatic ?? true;
-    this.multi = this.#make();
+    this.multi = this.make();
   }
 
   /** As if the process had been killed and started again. */
@@ -117,10 +118,10 @@ export class Peer {
     this.multi.close();
     this.keys.clear();
     this.sendingWith = undefined;
-    this.multi = this.#make();
+    this.multi = this.make();
   }
 
-  #make(): TlsMulti {
+  make(changes: Partial<TlsMultiOptions> = {}): TlsMulti {
     const { world, record } = { world: this.#world, record: this.#record };
     const mode = this.#changes.multi?.mode ?? 'p2mp';
     const name = `${this.role}-${world.makings++}`;
@@ -133,7 +134,7 @@ export class Peer {
         certificates: [fakeCertificate(this.role === 'client' ? 'client1' : 'server')],
         ...this.#changes.tls,
       }),
-      wraps: plainWraps(),
+      wraps: world.wrapped ? cryptWraps(this.role) : plainWraps(),
       random: world.random.fork(`random-${name}`),
       unixTime: (now) => Math.floor(now / 1000),
       wake: () => this.#clock.soon(() => this.run(this.multi.handleWake(this.#world.clock.now()))),
@@ -144,6 +145,7 @@ export class Peer {
         debug: (event, fields) => record(event, fields),
       },
       ...this.#changes.multi,
+      ...changes,
     });
   }
 
@@ -234,15 +236,24 @@ export class World {
   readonly server: Peer;
   conditions: LinkConditions;
   makings = 0;
+  /** Whether tls-crypt is on: needed where bits get flipped. */
+  readonly wrapped: boolean;
   /** Sees every control packet; what it answers false for is lost. */
   filter: (from: Peer, packet: Uint8Array) => boolean = () => true;
   readonly #path: SeededRandom;
 
   constructor(
-    options: { seed?: number; conditions?: Partial<LinkConditions>; client?: PeerChanges; server?: PeerChanges } = {},
+    options: {
+      seed?: number;
+      conditions?: Partial<LinkConditions>;
+      wrapped?: boolean;
+      client?: PeerChanges;
+      server?: PeerChanges;
+    } = {},
   ) {
     this.random = new SeededRandom(options.seed ?? 1);
     this.#path = this.random.fork('path');
+    this.wrapped = options.wrapped ?? false;
     this.conditions = { ...PERFECT, ...options.conditions };
     this.client = new Peer(this, 'client', options.client ?? {});
     this.server = new Peer(this, 'server', options.server ?? {});
