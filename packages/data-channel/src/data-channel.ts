@@ -4,8 +4,10 @@ import type { Instant, Random } from '@openvpnd/sans-io';
 import { firstByte, P_DATA_V1, P_DATA_V2, PING_PAYLOAD } from '@openvpnd/wire';
 import { type DataDrop, nameDrops } from './drops.js';
 import { EncryptThenMac } from './encrypt-then-mac.js';
+import { EpochCipher } from './epoch-cipher.js';
+import type { EpochDerivation } from './epoch-receive-keys.js';
 import { findHmacDigest } from './hmac-digest.js';
-import { type AeadLimits, type InstallOptions, KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
+import { AEAD_LIMITS, type AeadLimits, type InstallOptions, KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { OpenStage } from './open-stage.js';
 import type { PeerCounters } from './peer-counters.js';
 import type { PeerSettings } from './peer-settings.js';
@@ -23,6 +25,8 @@ export interface DataChannelOptions {
   readonly aeadLimits?: AeadLimits;
   /** For the initialisation vectors of CBC; without it such a key cannot be installed. */
   readonly random?: Random;
+  /** keygen's `nextEpochSecret` and `epochDataKey`; without them epoch keys cannot be installed. */
+  readonly epochDerivation?: EpochDerivation;
 }
 
 /** How a key is to be used. */
@@ -36,6 +40,8 @@ export interface DataKeyOptions {
   readonly mss?: number;
   /** `--auth`: the digest of the HMAC, for ciphers that are no AEAD; `none` for none. SHA1 when missing. */
   readonly auth?: string;
+  /** Epoch data keys, as negotiated (`protocol-flags aead-epoch`): for AEAD ciphers with a peer id. */
+  readonly epoch?: boolean;
 }
 
 /** How a static key is to be used. */
@@ -64,6 +70,8 @@ export class DataChannel {
   readonly #open: OpenStage;
   readonly #seal: SealStage;
   readonly #random: Random | undefined;
+  readonly #epochDerivation: EpochDerivation | undefined;
+  readonly #aeadLimits: AeadLimits;
 
   constructor(options: DataChannelOptions) {
     const { backend, maxPeers } = options;
@@ -71,6 +79,8 @@ export class DataChannel {
     this.#open = new OpenStage(backend, this.#peers);
     this.#seal = new SealStage(backend, this.#peers);
     this.#random = options.random;
+    this.#epochDerivation = options.epochDerivation;
+    this.#aeadLimits = options.aeadLimits ?? AEAD_LIMITS;
   }
 
   /** Takes a slot into use, without keys; its timers start. */
@@ -107,15 +117,14 @@ export class DataChannel {
     const entry = entryOf(slot, keyId);
     const prefix = prefixOf(keyId, options.peerId);
     const installation = installationOf(settings, options);
-    if (keys.cipher.kind === 'aead') {
+    if (keys.cipher.kind === 'aead' && options.epoch !== true) {
       this.#peers.keys.install(entry, keys, prefix, installation);
     } else {
-      this.#peers.keys.installRowCipher(
-        entry,
-        keys,
-        this.#encryptThenMac(keys, prefix, options.auth, settings),
-        installation,
-      );
+      const cipher =
+        keys.cipher.kind === 'aead'
+          ? this.#epochCipher(keys, prefix, installation)
+          : this.#encryptThenMac(keys, prefix, installation, options.auth);
+      this.#peers.keys.installRowCipher(entry, keys, cipher, installation);
     }
     this.#peers.staticKey[slot] = 0;
     this.#peers.newestEntry[slot] = entry;
@@ -131,8 +140,9 @@ export class DataChannel {
     const settings = this.#peers.settingsOf(slot);
     if (keys.cipher.kind === 'aead') throw new RangeError(`${keys.cipher.name} does not work with a static key`);
     const entry = entryOf(slot, 0);
-    const cipher = this.#encryptThenMac(keys, new Uint8Array(0), options.auth, settings, options.unixTime);
-    this.#peers.keys.installRowCipher(entry, keys, cipher, installationOf(settings, options));
+    const installation = installationOf(settings, options);
+    const cipher = this.#encryptThenMac(keys, new Uint8Array(0), installation, options.auth, options.unixTime);
+    this.#peers.keys.installRowCipher(entry, keys, cipher, installation);
     this.#peers.staticKey[slot] = 1;
     this.#peers.newestEntry[slot] = entry;
     this.sendWith(slot, 0);
@@ -223,15 +233,20 @@ export class DataChannel {
   #encryptThenMac(
     keys: DataChannelKeys,
     prefix: Uint8Array,
+    { replayWindow }: InstallOptions,
     auth: string = DEFAULT_AUTH,
-    settings: PeerSettings,
     unixTime?: (now: Instant) => number,
   ): EncryptThenMac {
     if (this.#random === undefined) throw new TypeError('a key of this cipher needs a source of random bytes');
     const digest = findHmacDigest(auth);
     if (digest === undefined && auth !== 'none') throw new RangeError(`no digest ${auth}`);
-    const replayWindow = settings.replayWindow ?? DEFAULT_REPLAY_WINDOW;
     return new EncryptThenMac({ keys, digest, prefix, unixTime, replayWindow, random: this.#random });
+  }
+
+  #epochCipher(keys: DataChannelKeys, prefix: Uint8Array, { replayWindow }: InstallOptions): EpochCipher {
+    const derivation = this.#epochDerivation;
+    if (derivation === undefined) throw new TypeError('epoch keys need their derivation');
+    return new EpochCipher({ keys, prefix, derivation, replayWindow, limits: this.#aeadLimits });
   }
 }
 

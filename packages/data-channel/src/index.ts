@@ -1,5 +1,7 @@
-export { DataChannel, type DataChannelOptions, type DataKeyOptions } from './data-channel.js';
+export { DataChannel, type DataChannelOptions, type DataKeyOptions, type StaticKeyOptions } from './data-channel.js';
 export { DATA_DROPS, type DataDrop } from './drops.js';
+export type { EpochDerivation } from './epoch-receive-keys.js';
+export { findHmacDigest, type HmacDigest } from './hmac-digest.js';
 export { AEAD_LIMITS, type AeadLimits } from './key-slots.js';
 export { clampMss } from './mss-clamp.js';
 export type { PeerCounters } from './peer-counters.js';

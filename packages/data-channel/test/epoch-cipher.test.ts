@@ -1,0 +1,429 @@
+import { readFileSync } from 'node:fs';
+import { type DataChannelKeys, epochDataKey, findDataCipher, nextEpochSecret } from '@openvpnd/keygen';
+import { FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
+import { Secret } from '@openvpnd/sans-io';
+import { describe, expect, it } from 'vitest';
+import { DROP_IDS_EXHAUSTED } from '../src/drops.js';
+import { EpochCipher } from '../src/epoch-cipher.js';
+import { EpochReceiveKeys } from '../src/epoch-receive-keys.js';
+import { type AeadLimits, DataChannel, DEFAULT_REPLAY_WINDOW } from '../src/index.js';
+import { ROW_SEALED } from '../src/row-cipher.js';
+import { SIGNAL_AEAD_LIMIT, SIGNAL_PACKET_ID } from '../src/signals.js';
+import { ClearBackend } from './clear-backend.js';
+import { keysFor, makeVector, open, openOne, payload, seal, sealOne } from './two-ends.js';
+
+interface EpochVector {
+  readonly id: string;
+  readonly inputs: Record<string, string> & { readonly epoch?: number; readonly counter?: number };
+  readonly expected: Record<string, string> & { readonly epoch?: number; readonly counter?: number };
+}
+
+const VECTORS: readonly EpochVector[] = JSON.parse(
+  readFileSync(new URL('./vectors/epoch.json', import.meta.url), 'utf8'),
+).vectors;
+
+const derivation = { nextEpochSecret, epochDataKey };
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
+const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const LIMITS: AeadLimits = { usage: 2 ** 36 - 1, failures: 2 ** 36 };
+const PREFIX = Uint8Array.of(0x48, 0, 0, 7);
+
+function keysOf(secret: Uint8Array, cipher: string): DataChannelKeys {
+  const found = findDataCipher(cipher);
+  if (found === undefined) throw new Error(cipher);
+  const half = (): DataChannelKeys['send'] => ({
+    cipherKey: new Secret(new Uint8Array(found.keyBytes)),
+    implicitIv: new Secret(new Uint8Array(8)),
+    hmacKey: new Secret(new Uint8Array(64)),
+    epochSecret: new Secret(secret),
+  });
+  return { cipher: found, send: half(), receive: half() };
+}
+
+function makeCipher(options: {
+  readonly secret?: Uint8Array;
+  readonly cipher?: string;
+  readonly prefix?: Uint8Array;
+  readonly limits?: AeadLimits;
+  readonly futureEpochs?: number;
+}): EpochCipher {
+  return new EpochCipher({
+    keys: keysOf(options.secret ?? payload(32), options.cipher ?? 'AES-256-GCM'),
+    prefix: options.prefix ?? PREFIX,
+    derivation,
+    replayWindow: DEFAULT_REPLAY_WINDOW,
+    limits: options.limits ?? LIMITS,
+    futureEpochs: options.futureEpochs,
+  });
+}
+
+/** The sealed packet, or the drop code. */
+function sealWith(cipher: EpochCipher, packet: Uint8Array): Uint8Array | number {
+  const vector = makeVector(1);
+  vector.appendCopy(packet);
+  vector.fate[0] = FATE_SEAL;
+  const result = cipher.seal(0, vector, 0);
+  return result === ROW_SEALED ? Uint8Array.from(vector.packet(0)) : result;
+}
+
+/** The payload; undefined when it was refused; 'replay' when it was authentic but not fresh. */
+function openWith(cipher: EpochCipher, packet: Uint8Array): Uint8Array | undefined | 'replay' {
+  const vector = makeVector(1);
+  vector.appendCopy(packet);
+  if (!cipher.open(vector, 0, 4)) return undefined;
+  return cipher.accept(0, vector, 0) === 0 ? Uint8Array.from(vector.packet(0)) : 'replay';
+}
+
+/** Seals in an epoch: makes a sender that was led there by packets of its peer. */
+function sealInEpoch(epoch: number, packet: Uint8Array = payload()): Uint8Array {
+  const worn = makeCipher({ limits: { usage: 0, failures: 1 } });
+  const echo = makeCipher({});
+  let sealed = sealWith(worn, packet);
+  while (worn.sendEpoch < epoch) {
+    // The peer follows, which shows that it knows the epoch.
+    openWith(echo, sealed as Uint8Array);
+    openWith(worn, sealWith(echo, packet) as Uint8Array);
+    sealed = sealWith(worn, packet);
+  }
+  return sealed as Uint8Array;
+}
+
+describe('epoch packets: known answers', () => {
+  for (const { id, inputs, expected } of VECTORS.filter((vector) => vector.id.startsWith('captured-'))) {
+    it(`opens ${id}, and seals its plaintext to the same bytes`, () => {
+      const packet = hex(inputs.packet);
+      const cipher = makeCipher({ secret: hex(inputs.E1), cipher: inputs.cipher, prefix: packet.slice(0, 4) });
+      expect(toHex(openWith(cipher, packet) as Uint8Array)).toBe(expected.plaintext);
+      expect(openWith(cipher, packet)).toBe('replay');
+      for (let skipped = 1; skipped < (expected.counter ?? 0); skipped++) sealWith(cipher, payload());
+      expect(toHex(sealWith(cipher, hex(expected.plaintext)) as Uint8Array)).toBe(inputs.packet);
+    });
+  }
+
+  it('openvpn-test_ssl-epoch: epoch 4, reached from the first secret', () => {
+    const vector = VECTORS.find((candidate) => candidate.id === 'openvpn-test_ssl-epoch');
+    const { inputs, expected } = vector as EpochVector;
+    const cipher = makeCipher({ secret: hex(inputs.E1), cipher: inputs.cipher, prefix: hex(inputs.header) });
+    expect(toHex(openWith(cipher, hex(expected.packet)) as Uint8Array)).toBe(inputs.plaintext);
+    // The sender follows the receiver: same epoch, counter 1.
+    expect(toHex(sealWith(cipher, hex(inputs.plaintext)) as Uint8Array)).toBe(expected.packet);
+  });
+
+  // These give the secret of the epoch itself: the derivation is told to give every epoch its keys.
+  for (const { id, inputs, expected } of VECTORS.filter((vector) => vector.id.startsWith('comp-'))) {
+    it(`${id}: seals and opens under the key and nonce of its epoch`, () => {
+      const epoch = inputs.epoch ?? 0;
+      const keys = keysOf(hex(inputs.E_epoch), inputs.cipher);
+      const known = epochDataKey(keys.send.epochSecret, keys.cipher.keyBytes);
+      const cipher = (): EpochCipher =>
+        new EpochCipher({
+          keys: keysOf(hex(inputs.E_epoch), inputs.cipher),
+          prefix: hex(inputs.header),
+          derivation: {
+            nextEpochSecret: (secret) => new Secret(secret.bytes),
+            epochDataKey: () => ({ cipherKey: new Secret(known.cipherKey.bytes), iv: new Secret(known.iv.bytes) }),
+          },
+          replayWindow: DEFAULT_REPLAY_WINDOW,
+          limits: LIMITS,
+          futureEpochs: 32,
+        });
+      const sender = cipher();
+      const receiver = cipher();
+      // 65502 is the last epoch that a receiver with 32 future keys comes to, and it goes there in steps.
+      for (let step = 33; step < epoch; step += 32) {
+        sender.startAt(step, 0);
+        openWith(receiver, sealWith(sender, payload()) as Uint8Array);
+      }
+      sender.startAt(epoch, (inputs.counter ?? 0) - 1);
+      expect(toHex(sealWith(sender, hex(inputs.plaintext)) as Uint8Array)).toBe(expected.packet);
+      expect(toHex(openWith(receiver, hex(expected.packet)) as Uint8Array)).toBe(inputs.plaintext);
+      expect(receiver.receiveEpoch).toBe(epoch);
+    });
+  }
+
+  it('ids: epoch and counter as the vectors write them; the counter ends at 2^48 - 1', () => {
+    const vectors: readonly {
+      id: string;
+      inputs: { epoch: number; id: number };
+      expected: { ok: boolean; bytes?: string };
+    }[] = JSON.parse(readFileSync(new URL('./vectors/packet_id.json', import.meta.url), 'utf8')).vectors.filter(
+      (vector: { inputs: { format?: string } }) => vector.inputs.format === 'epoch',
+    );
+    expect(vectors.length).toBe(5);
+    for (const { id, inputs, expected } of vectors) {
+      if (id === 'epoch-shortbuf') {
+        const vector = new PacketVector({ capacity: 1, headroom: 5, packetBytes: 64, tailroom: 16 });
+        vector.appendCopy(payload(20));
+        expect(makeCipher({}).seal(0, vector, 0)).not.toBe(ROW_SEALED);
+        continue;
+      }
+      const cipher = makeCipher({});
+      cipher.startAt(inputs.epoch, inputs.id);
+      const sealed = sealWith(cipher, payload());
+      if (expected.ok) expect(toHex((sealed as Uint8Array).subarray(4, 12))).toBe(expected.bytes);
+      // The counter is used up, and the peer has not shown that it knows this epoch.
+      else expect(sealed).toBe(DROP_IDS_EXHAUSTED);
+    }
+  });
+});
+
+describe('epoch window', () => {
+  const receiveKeys = (futureEpochs: number): EpochReceiveKeys =>
+    new EpochReceiveKeys({
+      derivation,
+      firstSecret: new Secret(payload(32)),
+      keyBytes: 16,
+      replayWindow: DEFAULT_REPLAY_WINDOW,
+      futureEpochs,
+    });
+
+  it('window-rules', () => {
+    const { expected } = VECTORS.find((vector) => vector.id === 'window-rules') as unknown as {
+      expected: Record<'after_init' | 'after_7' | 'after_8', { ok: number[]; null: number[] }>;
+    };
+    const keys = receiveKeys(13);
+    const check = (rule: { ok: number[]; null: number[] }): void => {
+      for (const epoch of rule.ok) expect(keys.find(epoch)?.epoch).toBe(epoch);
+      for (const epoch of rule.null) expect(keys.find(epoch)).toBeUndefined();
+    };
+    check(expected.after_init);
+    keys.moveTo(7);
+    check(expected.after_7);
+    keys.moveTo(8);
+    check(expected.after_8);
+    for (let step = 1; step <= 13; step++) {
+      const from = keys.current.epoch;
+      expect(keys.find(from + step)?.epoch).toBe(from + step);
+      keys.moveTo(from + step);
+      expect(keys.find(from + step + 14)).toBeUndefined();
+    }
+  });
+
+  it('a jump of exactly the number of future keys is taken, one more is not', () => {
+    const keys = receiveKeys(4);
+    expect(keys.find(6)).toBeUndefined();
+    keys.moveTo(5);
+    expect(keys.current.epoch).toBe(5);
+    expect(keys.find(1)?.epoch).toBe(1);
+    expect(() => keys.moveTo(10)).toThrow(RangeError);
+  });
+
+  it('ends before the numbers do', () => {
+    const known = epochDataKey(new Secret(payload(32)), 16);
+    const keys = new EpochReceiveKeys({
+      derivation: {
+        nextEpochSecret: (secret) => new Secret(secret.bytes),
+        epochDataKey: () => ({ cipherKey: new Secret(known.cipherKey.bytes), iv: new Secret(known.iv.bytes) }),
+      },
+      firstSecret: new Secret(payload(32)),
+      keyBytes: 16,
+      replayWindow: DEFAULT_REPLAY_WINDOW,
+      futureEpochs: 32,
+    });
+    while (keys.find(keys.current.epoch + 32) !== undefined) keys.moveTo(keys.current.epoch + 32);
+    while (keys.find(keys.current.epoch + 1) !== undefined) keys.moveTo(keys.current.epoch + 1);
+    // 65535 - 33.
+    expect(keys.current.epoch).toBe(65_502);
+    expect(keys.find(65_503)).toBeUndefined();
+  });
+
+  it('derives the chain of the vectors', () => {
+    const { inputs, expected } = VECTORS.find((vector) => vector.id === 'epoch-chain') as unknown as {
+      inputs: { E1: string };
+      expected: { chain: { epoch: number; data_key_32: string; data_iv_12: string }[] };
+    };
+    const keys = new EpochReceiveKeys({
+      derivation,
+      firstSecret: new Secret(hex(inputs.E1)),
+      keyBytes: 32,
+      replayWindow: DEFAULT_REPLAY_WINDOW,
+    });
+    for (const link of expected.chain) {
+      expect(toHex(keys.find(link.epoch)?.key.cipherKey.bytes ?? new Uint8Array())).toBe(link.data_key_32);
+      expect(toHex(keys.find(link.epoch)?.key.iv.bytes ?? new Uint8Array())).toBe(link.data_iv_12);
+    }
+  });
+
+  it('zeroes keys that are over, and all in the end', () => {
+    const keys = receiveKeys(4);
+    const [first, second, third] = [1, 2, 3].map((epoch) => keys.find(epoch)?.key.cipherKey.bytes ?? new Uint8Array());
+    const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+    keys.moveTo(3);
+    expect([first, second, third].map(isZero)).toEqual([false, true, false]);
+    keys.moveTo(4);
+    expect([first, second, third].map(isZero)).toEqual([true, true, false]);
+    keys.retire();
+    expect(isZero(third)).toBe(true);
+  });
+});
+
+describe('epochs of the two directions', () => {
+  it('the sender goes on when its key is worn out, never more than four ahead of its peer', () => {
+    const cipher = makeCipher({ limits: { usage: 14, failures: 10 } });
+    const epochs = Array.from({ length: 20 }, () => {
+      sealWith(cipher, payload(96));
+      return cipher.sendEpoch;
+    });
+    // 7 blocks and packets for each packet: a third one comes before the limit is found exceeded.
+    expect(epochs.slice(0, 16)).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 5]);
+    expect(cipher.sendEpoch).toBe(5);
+    expect(cipher.due & SIGNAL_AEAD_LIMIT).not.toBe(0);
+  });
+
+  it('ChaCha20-Poly1305 is never worn out', () => {
+    const cipher = makeCipher({ cipher: 'CHACHA20-POLY1305', limits: { usage: 14, failures: 10 } });
+    for (let round = 0; round < 50; round++) sealWith(cipher, payload(96));
+    expect([cipher.sendEpoch, cipher.due]).toEqual([1, 0]);
+  });
+
+  it('the receiver follows with what it sends, from counter 1, and does not go back', () => {
+    const cipher = makeCipher({});
+    sealWith(cipher, payload());
+    expect(openWith(cipher, sealInEpoch(3))).toEqual(payload());
+    expect([cipher.receiveEpoch, cipher.sendEpoch]).toEqual([3, 3]);
+    expect(toHex((sealWith(cipher, payload()) as Uint8Array).subarray(4, 12))).toBe('0003000000000001');
+    cipher.startAt(13, 5);
+    // What comes later in an older epoch does not lead it back.
+    expect(openWith(cipher, sealInEpoch(4))).toEqual(payload());
+    expect([cipher.receiveEpoch, cipher.sendEpoch]).toEqual([4, 13]);
+  });
+
+  it('a key that was received with too much, or forged too often, makes the sender go on', () => {
+    for (const forged of [false, true]) {
+      const cipher = makeCipher({ limits: { usage: forged ? 1e6 : 14, failures: 10 } });
+      const peer = makeCipher({});
+      for (let round = 0; round < 6; round++) {
+        const packet = sealWith(peer, payload(96)) as Uint8Array;
+        if (forged) packet[20] ^= 1;
+        openWith(cipher, packet);
+      }
+      sealWith(cipher, payload());
+      expect([cipher.receiveEpoch, cipher.sendEpoch]).toEqual([1, 2]);
+      sealWith(cipher, payload());
+      expect(cipher.sendEpoch).toBe(2);
+    }
+  });
+
+  it('the last epochs ask for a new key', () => {
+    const cipher = makeCipher({});
+    cipher.startAt(0xefff, 0);
+    expect(cipher.due).toBe(0);
+    cipher.startAt(0xf000, 0);
+    expect(cipher.due).toBe(SIGNAL_PACKET_ID);
+  });
+
+  it('each epoch has its own window, and the one before stays open', () => {
+    const cipher = makeCipher({});
+    const [first, late] = [makeCipher({}), makeCipher({})].map((sender, index) => {
+      for (let skipped = 0; skipped < index; skipped++) sealWith(sender, payload());
+      return sealWith(sender, payload()) as Uint8Array;
+    });
+    expect(openWith(cipher, first)).toEqual(payload());
+    expect(openWith(cipher, sealInEpoch(2))).toEqual(payload());
+    expect(openWith(cipher, late)).toEqual(payload());
+    expect(openWith(cipher, first)).toBe('replay');
+    expect(openWith(cipher, sealInEpoch(3))).toEqual(payload());
+    expect(openWith(cipher, late)).toBeUndefined();
+  });
+
+  it('a counter of 0 moves the epoch and is refused', () => {
+    const cipher = makeCipher({});
+    const sender = makeCipher({});
+    sender.startAt(3, -1);
+    expect(openWith(cipher, sealWith(sender, payload()) as Uint8Array)).toBe('replay');
+    expect(cipher.receiveEpoch).toBe(3);
+  });
+
+  it('beyond the limit of failures nothing opens any more', () => {
+    const cipher = makeCipher({ limits: { usage: 1e6, failures: 4 } });
+    const good = sealWith(makeCipher({}), payload()) as Uint8Array;
+    const bad = Uint8Array.from(good);
+    bad[20] ^= 1;
+    for (let round = 0; round < 5; round++) openWith(cipher, bad);
+    expect(openWith(cipher, good)).toBeUndefined();
+  });
+});
+
+describe('epoch keys in the data channel', () => {
+  const ends = (cipher = 'AES-256-GCM', settings = {}): DataChannel[] =>
+    (['client', 'server'] as const).map((role) => {
+      const channel = new DataChannel({ backend: new ClearBackend(), maxPeers: 8, epochDerivation: derivation });
+      channel.addPeer(3, settings, 0);
+      channel.installKeys(3, 0, keysFor(role, 1, cipher), { peerId: 7, epoch: true });
+      channel.sendWith(3, 0);
+      return channel;
+    });
+
+  for (const cipher of ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM', 'CHACHA20-POLY1305']) {
+    it(`${cipher}: there and back, refusing replays and changes`, () => {
+      const [client, server] = ends(cipher);
+      const packets = [1, 100, 1400].map((length) => payload(length));
+      const sealed = seal(client, 0, packets) as Uint8Array[];
+      expect(open(server, 0, sealed)).toEqual(packets);
+      expect(open(server, 0, sealed)).toEqual([undefined, undefined, undefined]);
+      expect(openOne(client, 0, sealOne(server, 0, packets[1]))).toEqual(packets[1]);
+      const fresh = sealOne(client, 0, payload(20));
+      expect(toHex(fresh.subarray(0, 12))).toBe('480000070001000000000004');
+      for (let index = 0; index < fresh.length; index++) {
+        const changed = Uint8Array.from(fresh);
+        changed[index] ^= 0x40;
+        expect(openOne(server, 0, changed)).toBeUndefined();
+      }
+      for (let length = 0; length < fresh.length; length++) {
+        expect(openOne(server, 0, fresh.subarray(0, length))).toBeUndefined();
+      }
+      expect(openOne(server, 0, fresh)).toEqual(payload(20));
+    });
+  }
+
+  it('a new key id begins with epoch 1 again', () => {
+    const [client, server] = ends();
+    for (const [channel, role] of [
+      [client, 'client'],
+      [server, 'server'],
+    ] as const) {
+      channel.installKeys(3, 1, keysFor(role, 9), { peerId: 7, epoch: true });
+      channel.sendWith(3, 1);
+    }
+    const sealed = sealOne(client, 0, payload());
+    expect(toHex(sealed.subarray(0, 12))).toBe('490000070001000000000001');
+    expect(openOne(server, 0, sealed)).toEqual(payload());
+  });
+
+  it('P_DATA_V1, or a key without a peer id, is refused', () => {
+    const [client, server] = ends();
+    const sealed = sealOne(client, 0, payload());
+    const asV1 = Uint8Array.of(6 << 3, ...sealed.subarray(4));
+    expect(openOne(server, 0, asV1)).toBeUndefined();
+    expect(() => server.installKeys(3, 1, keysFor('server'), { epoch: true })).toThrow(RangeError);
+    const poor = new DataChannel({ backend: new ClearBackend(), maxPeers: 4 });
+    poor.addPeer(0, {}, 0);
+    expect(() => poor.installKeys(0, 0, keysFor('client'), { peerId: 1, epoch: true })).toThrow(TypeError);
+  });
+
+  it('survives a vector in which the epoch changes', () => {
+    const client = new DataChannel({
+      backend: new ClearBackend(),
+      maxPeers: 8,
+      epochDerivation: derivation,
+      aeadLimits: { usage: 20, failures: 10 },
+    });
+    client.addPeer(3, {}, 0);
+    client.installKeys(3, 0, keysFor('client'), { peerId: 7, epoch: true });
+    client.sendWith(3, 0);
+    const [, server] = ends();
+    const vector = makeVector();
+    for (let index = 0; index < 6; index++) {
+      const row = vector.appendCopy(payload(96));
+      vector.fate[row] = FATE_SEAL;
+      vector.slot[row] = 3;
+    }
+    client.sealBatch(0, vector);
+    const packets = Array.from({ length: 6 }, (_, row) => {
+      expect(vector.fate[row]).toBe(FATE_TO_LINK);
+      return Uint8Array.from(vector.packet(row));
+    });
+    expect(packets.map((packet) => packet[5])).toEqual([1, 1, 1, 2, 2, 2]);
+    expect(open(server, 0, packets).every((packet) => packet !== undefined)).toBe(true);
+  });
+});
