@@ -3,10 +3,13 @@ export interface PeerCertificate {
   readonly depth: number;
   /** DER. */
   readonly raw: Uint8Array;
-  /** In OpenSSL's one-line form as OpenVPN prints it: `C=NL, O=Example, CN=client1`. Control characters are replaced by `_`. */
+  /**
+   * In OpenSSL's one-line form as OpenVPN prints it: `C=NL, O=Example, CN=client1`, in the certificate's order. Control
+   * characters are written `\\09`, a backslash twice; nothing else is escaped.
+   */
   readonly subject: string;
   readonly issuer: string;
-  /** The last common name of the subject, or undefined. */
+  /** The last common name of the subject with control characters replaced by `_`; undefined if there is none or it holds a NUL. */
   readonly commonName: string | undefined;
   /** Decimal. */
   readonly serialNumber: string;
@@ -42,7 +45,12 @@ export type TlsEvent =
   | {
       readonly type: 'failed';
       readonly reason: string;
-      readonly certificate?: { readonly depth: number; readonly error: string; readonly subject: string };
+      readonly certificate?: {
+        readonly depth: number;
+        readonly error: string;
+        readonly subject: string;
+        readonly serialNumber?: string;
+      };
     };
 
 /**

@@ -1,1 +1,3 @@
-export {};
+export { type NodeTlsEngineFactory, nodeTlsEngineFactory } from './node-tls-engine-factory.js';
+export type { NodeTlsOptions, TlsVersion } from './node-tls-options.js';
+export { type TlsOptionName, TlsOptionsError, type TlsOptionsErrorCode } from './tls-options-error.js';

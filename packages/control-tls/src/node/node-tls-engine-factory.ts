@@ -1,0 +1,69 @@
+import { connect, createSecureContext, type SecureContext } from 'node:tls';
+import type { TlsEngine, TlsEngineFactory } from '../ports.js';
+import { type BeginHandshake, NodeTlsEngine } from './node-tls-engine.js';
+import { type NodeTlsOptions, secureContextOptions } from './node-tls-options.js';
+import { ServerPool } from './server-pool.js';
+
+/** A {@link TlsEngineFactory} whose certificates can be exchanged while it is in use. */
+export interface NodeTlsEngineFactory extends TlsEngineFactory {
+  /**
+   * Uses other options for every engine made from now on: a new CRL, a renewed certificate. Engines that exist keep theirs.
+   *
+   * @throws TlsOptionsError, and then nothing has changed.
+   */
+  replaceOptions(options: NodeTlsOptions): void;
+}
+
+/**
+ * TLS engines on node:tls. The chain of the peer is verified in every handshake; no session is resumed, none renegotiated.
+ *
+ * @throws TlsOptionsError when the options cannot work.
+ */
+export function nodeTlsEngineFactory(options: NodeTlsOptions): NodeTlsEngineFactory {
+  let credentials = new Credentials(options);
+  return {
+    replaceOptions(replacement: NodeTlsOptions): void {
+      credentials = new Credentials(replacement);
+    },
+    create: ({ role, wake }): TlsEngine => credentials.createEngine(role, wake),
+  };
+}
+
+class Credentials {
+  readonly #clientContext: SecureContext;
+  readonly #servers: ServerPool;
+  readonly #namelessClients: boolean;
+
+  constructor(options: NodeTlsOptions) {
+    const context = secureContextOptions(options);
+    const verifyClient = options.verifyClient ?? 'require';
+    this.#clientContext = createSecureContext(context);
+    this.#servers = new ServerPool(context, verifyClient !== 'none');
+    this.#namelessClients = verifyClient !== 'require';
+  }
+
+  createEngine(role: 'client' | 'server', wake: () => void): TlsEngine {
+    return new NodeTlsEngine({
+      wake,
+      begin: role === 'client' ? this.#connect : (carrier, handshake) => this.#servers.begin(carrier, handshake),
+      namelessAllowed: role === 'server' && this.#namelessClients,
+    });
+  }
+
+  readonly #connect: BeginHandshake = (carrier, { secured, failed }) => {
+    const socket = connect({
+      socket: carrier,
+      secureContext: this.#clientContext,
+      // The engine refuses whom OpenSSL refused; it could not say why if node:tls did.
+      rejectUnauthorized: false,
+      // Names are the control processor's: --verify-x509-name.
+      checkServerIdentity: () => undefined,
+    });
+    const fail = (error: Error): void => failed(error);
+    const closed = (): void => failed(new Error('TLS ended during the handshake'));
+    socket.on('error', fail);
+    socket.once('close', closed);
+    socket.once('secureConnect', () => secured(socket));
+    return { release: () => void socket.destroy() };
+  };
+}
