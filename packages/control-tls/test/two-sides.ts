@@ -19,7 +19,7 @@ export const SERVER_SESSION: Uint8Array = Uint8Array.of(2, 2, 2, 2, 2, 2, 2, 2);
 
 /** Wrapping that appends a counter, so that a test sees whether a packet was wrapped anew. */
 export class CountingWrap {
-  readonly name: string = 'counting';
+  readonly name = 'tls-auth';
   readonly overheadBytes: number = 4;
   readonly seen = new Set<number>();
   #next = 1;
