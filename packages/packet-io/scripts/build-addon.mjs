@@ -4,9 +4,9 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import nodeApiHeaders from 'node-api-headers';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const native = join(root, 'native');
@@ -24,7 +24,7 @@ if (process.platform !== 'linux') {
   process.exit(0);
 }
 
-const { include_dir: headers } = createRequire(import.meta.url)('node-api-headers');
+const { include_dir: headers } = nodeApiHeaders;
 const compiler = (process.env.CC ?? 'cc').split(/\s+/).filter(Boolean);
 const flags = [
   ...['-std=gnu11', '-O2', '-g', '-fPIC', '-shared', '-fvisibility=hidden', '-fstack-protector-strong'],

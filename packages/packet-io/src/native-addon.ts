@@ -69,7 +69,8 @@ export function nativeAddon(): NativeAddon {
   if (loaded !== undefined) return loaded;
   const file = findAddon();
   if (file === undefined) {
-    throw missing('it has not been built: run the `build` script of @openvpnd/packet-io, which needs a C compiler');
+    const script = fileURLToPath(new URL('../scripts/build-addon.mjs', import.meta.url));
+    throw missing(`it has not been built; \`node ${script}\` does it and needs a C compiler`);
   }
   let addon: NativeAddon;
   try {
