@@ -1,0 +1,58 @@
+import { ip, ipBatch } from './ip-command.js';
+
+/** What the tunnel's interface is configured with. Addresses are text; absent families are left alone. */
+export interface InterfaceSettings {
+  readonly mtu: number;
+  readonly ipv4?:
+    | { readonly kind: 'subnet'; readonly address: string; readonly prefixBits: number }
+    | { readonly kind: 'peer'; readonly address: string; readonly remote: string };
+  readonly ipv6?: { readonly address: string; readonly prefixBits: number };
+}
+
+/** Tells one line to the log. */
+export type Say = (line: string) => void;
+
+/**
+ * Brings an interface up with its addresses. OpenVPN: do_ifconfig(); the lines are those of its netlink build.
+ *
+ * @throws IpCommandError
+ */
+export async function configureInterface(device: string, settings: InterfaceSettings, say: Say): Promise<void> {
+  const commands: string[] = [];
+  commands.push(`link set dev ${device} mtu ${settings.mtu}`);
+  say(`net_iface_mtu_set: mtu ${settings.mtu} for ${device}`);
+  commands.push(`link set dev ${device} up`);
+  say(`net_iface_up: set ${device} up`);
+  const { ipv4, ipv6 } = settings;
+  if (ipv4?.kind === 'subnet') {
+    commands.push(`addr replace ${ipv4.address}/${ipv4.prefixBits} broadcast + dev ${device}`);
+    say(`net_addr_v4_add: ${ipv4.address}/${ipv4.prefixBits} dev ${device}`);
+  } else if (ipv4?.kind === 'peer') {
+    commands.push(`addr replace ${ipv4.address} peer ${ipv4.remote} dev ${device}`);
+    say(`net_addr_ptp_v4_add: ${ipv4.address} peer ${ipv4.remote} dev ${device}`);
+  }
+  if (ipv6 !== undefined) {
+    commands.push(`-6 addr replace ${ipv6.address}/${ipv6.prefixBits} dev ${device} nodad`);
+    say(`net_addr_v6_add: ${ipv6.address}/${ipv6.prefixBits} dev ${device}`);
+  }
+  await ipBatch(commands);
+}
+
+/**
+ * Removes the addresses that {@link configureInterface} set. What is gone already is no error: the interface may have
+ * been deleted under us.
+ */
+export async function unconfigureInterface(device: string, settings: InterfaceSettings, say: Say): Promise<void> {
+  const { ipv4, ipv6 } = settings;
+  if (ipv4?.kind === 'subnet') {
+    say(`net_addr_v4_del: ${ipv4.address} dev ${device}`);
+    await ip('addr', 'del', `${ipv4.address}/${ipv4.prefixBits}`, 'dev', device).catch(() => {});
+  } else if (ipv4?.kind === 'peer') {
+    say(`net_addr_ptp_v4_del: ${ipv4.address} dev ${device}`);
+    await ip('addr', 'del', ipv4.address, 'peer', ipv4.remote, 'dev', device).catch(() => {});
+  }
+  if (ipv6 !== undefined) {
+    say(`net_addr_v6_del: ${ipv6.address}/${ipv6.prefixBits} dev ${device}`);
+    await ip('-6', 'addr', 'del', `${ipv6.address}/${ipv6.prefixBits}`, 'dev', device).catch(() => {});
+  }
+}

@@ -1,0 +1,115 @@
+import { ip, IpCommandError } from './ip-command.js';
+import type { Say } from './interface.js';
+
+/** One route into or around the tunnel, with text addresses. */
+export interface HostRoute {
+  readonly family: 4 | 6;
+  /** `10.55.0.0` */
+  readonly network: string;
+  readonly prefixBits: number;
+  /** Next hop; absent for a route that only names the device. */
+  readonly gateway?: string;
+  readonly device?: string;
+  readonly metric?: number;
+}
+
+/** How packets to an address leave this machine. OpenVPN: ROUTE_GATEWAY. */
+export interface Gateway {
+  /** Absent when the address is on the link. */
+  readonly gateway?: string;
+  readonly device: string;
+}
+
+/**
+ * How the system reaches `address` now, or undefined when it does not.
+ * OpenVPN: net_route_v4_best_gw(), net_route_v6_best_gw().
+ */
+export async function gatewayTo(address: string): Promise<Gateway | undefined> {
+  const family = address.includes(':') ? '-6' : '-4';
+  let answer: unknown;
+  try {
+    answer = JSON.parse(await ip('-j', family, 'route', 'get', address));
+  } catch {
+    return undefined;
+  }
+  const row = (Array.isArray(answer) ? answer[0] : undefined) as { gateway?: string; dev?: string } | undefined;
+  if (row?.dev === undefined) return undefined;
+  return row.gateway === undefined ? { device: row.dev } : { gateway: row.gateway, device: row.dev };
+}
+
+/**
+ * The routes that this process put into the system, so that exactly those leave again. A route that stood there
+ * before is neither replaced nor removed, as in OpenVPN.
+ */
+export class RouteKeeper {
+  readonly #say: Say;
+  readonly #added: HostRoute[] = [];
+  /** Default routes that `redirect-gateway` without def1 took away, as `ip route show` words. */
+  readonly #displaced: { family: 4 | 6; words: readonly string[] }[] = [];
+
+  constructor(say: Say) {
+    this.#say = say;
+  }
+
+  /** @returns false when the system refused it; that is a warning, the tunnel goes on (OpenVPN: `ERROR: Linux route add command failed`). */
+  async add(route: HostRoute): Promise<boolean> {
+    this.#say(`net_route_v${route.family}_add: ${describe(route)}`);
+    try {
+      await ip(`-${route.family}`, 'route', 'add', ...words(route));
+    } catch (error) {
+      const reason = error instanceof IpCommandError ? error.message : String(error);
+      // OpenVPN does not fail on a route that is there already.
+      if (/File exists/.test(reason)) {
+        this.#say(`NOTE: Linux route add command failed because route exists`);
+      } else {
+        this.#say(`ERROR: Linux route add command failed: ${reason}`);
+      }
+      return false;
+    }
+    this.#added.push(route);
+    return true;
+  }
+
+  /** Takes the present default routes of a family away, to be put back by {@link removeAll}. */
+  async displaceDefault(family: 4 | 6): Promise<void> {
+    const shown = await ip(`-${family}`, 'route', 'show', 'default');
+    for (const line of shown.split('\n')) {
+      const route = line.trim();
+      if (route === '') continue;
+      // Output-only words that `ip route add` does not take.
+      const parts = route.split(/\s+/).filter((word) => word !== 'linkdown' && word !== 'dead');
+      this.#say(`net_route_v${family}_del: ${route}`);
+      await ip(`-${family}`, 'route', 'del', ...parts);
+      this.#displaced.push({ family, words: parts });
+    }
+  }
+
+  /** Removes what was added, last first, and restores what was displaced. Never throws: the interface may be gone. */
+  async removeAll(): Promise<void> {
+    for (let route = this.#added.pop(); route !== undefined; route = this.#added.pop()) {
+      this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
+      await ip(`-${route.family}`, 'route', 'del', ...words(route)).catch(() => {});
+    }
+    for (let route = this.#displaced.pop(); route !== undefined; route = this.#displaced.pop()) {
+      const { family, words: parts } = route;
+      this.#say(`net_route_v${family}_add: ${parts.join(' ')}`);
+      await ip(`-${family}`, 'route', 'add', ...parts).catch((error: unknown) => {
+        this.#say(`ERROR: cannot restore the default route: ${String(error)}`);
+      });
+    }
+  }
+}
+
+function words(route: HostRoute): string[] {
+  const parts = [`${route.network}/${route.prefixBits}`];
+  if (route.gateway !== undefined) parts.push('via', route.gateway);
+  if (route.device !== undefined) parts.push('dev', route.device);
+  if (route.metric !== undefined) parts.push('metric', String(route.metric));
+  return parts;
+}
+
+/** As OpenVPN's netlink build prints a route. */
+function describe(route: HostRoute): string {
+  const via = route.gateway ?? (route.family === 4 ? '0.0.0.0' : '::');
+  return `${route.network}/${route.prefixBits} via ${via} dev ${route.device ?? '[NULL]'} table 0 metric ${route.metric ?? -1}`;
+}

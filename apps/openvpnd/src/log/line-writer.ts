@@ -1,0 +1,63 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+/** How log lines look and where they go. */
+export interface LineWriterOptions {
+  /** `--suppress-timestamps`. */
+  readonly timestamps: boolean;
+  /** `--verb` 4 and above add microseconds, as OpenVPN does. */
+  readonly microseconds: boolean;
+  /** `--log` / `--log-append`; standard output when absent. */
+  readonly file?: { readonly path: string; readonly append: boolean };
+}
+
+const STDOUT = 1;
+
+/**
+ * Writes log lines the way OpenVPN does: `2026-11-21 04:18:15 text`, in local time, to standard output or a file.
+ * A line is written whole and at once; a log that cannot be written (disk full, closed pipe) never stops the tunnel.
+ */
+export class LineWriter {
+  readonly #options: LineWriterOptions;
+  readonly #descriptor: number;
+  #second = -1;
+  #stamp = '';
+
+  /** @throws the system's error when the log file cannot be opened. */
+  constructor(options: LineWriterOptions) {
+    this.#options = options;
+    const file = options.file;
+    this.#descriptor = file === undefined ? STDOUT : openSync(file.path, file.append ? 'a' : 'w', 0o600);
+  }
+
+  write(text: string): void {
+    // One event is one line, whatever a peer managed to put into it.
+    const line = `${this.#prefix()}${text.replace(/[\n\r]+/g, ' ')}\n`;
+    try {
+      writeSync(this.#descriptor, line);
+    } catch {
+      // The tunnel matters more than its log.
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor !== STDOUT) closeSync(this.#descriptor);
+  }
+
+  #prefix(): string {
+    if (!this.#options.timestamps) return '';
+    const now = new Date();
+    const second = Math.floor(now.getTime() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#stamp = formatLocalTime(now);
+    }
+    if (!this.#options.microseconds) return `${this.#stamp} `;
+    return `${this.#stamp} us=${String(now.getMilliseconds() * 1000)} `;
+  }
+}
+
+function formatLocalTime(time: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+}
