@@ -1,0 +1,49 @@
+import { Lab, labReady, startPing } from '@openvpnd/testkit/node';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Program, Site, TestPki } from './tunnel-lab.js';
+
+const ready = labReady('openvpn', 'ping');
+
+const CASES: readonly { server: Program; client: Program; initiator: 'server' | 'client' }[] = [
+  { server: 'openvpn', client: 'openvpnd', initiator: 'server' },
+  { server: 'openvpn', client: 'openvpnd', initiator: 'client' },
+  { server: 'openvpnd', client: 'openvpn', initiator: 'server' },
+  { server: 'openvpnd', client: 'openvpn', initiator: 'client' },
+  { server: 'openvpnd', client: 'openvpnd', initiator: 'server' },
+  { server: 'openvpnd', client: 'openvpnd', initiator: 'client' },
+];
+
+/** As many key exchanges as a test waits for, at one every three seconds. */
+const RENEGOTIATIONS = 4;
+
+describe.skipIf(!ready)('renegotiation loses nothing', () => {
+  let tls: TestPki;
+  beforeAll(async () => {
+    tls = await TestPki.create();
+  });
+
+  for (const { server, client, initiator } of CASES) {
+    test(`every three seconds from the ${initiator}: server ${server}, client ${client}`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls);
+        const often = ['reneg-sec 3'];
+        const never = ['reneg-sec 0'];
+        const serverEnd = await site.startServer(server, initiator === 'server' ? often : never);
+        const clientEnd = await site.connectClient(client, 0, initiator === 'client' ? often : never);
+        const pings = startPing(site.clientPlaces[0], '10.8.0.1', { interval: 0.02 });
+        await pings.reply(10_000);
+        for (let i = 0; i < RENEGOTIATIONS; i++) {
+          await clientEnd.waitForLine(/Control Channel: TLSv1\.3/, 15_000, clientEnd.lines.length);
+        }
+        const result = await pings.finish();
+        expect(result.sent).toBeGreaterThan(200);
+        expect(result.received).toBe(result.sent);
+        expect(serverEnd.countLines(/Control Channel: TLSv1\.3/)).toBeGreaterThanOrEqual(RENEGOTIATIONS);
+        // Once connected, always connected: no session was replaced by a new one.
+        expect(serverEnd.countLines(/Peer Connection Initiated with/)).toBe(1);
+        for (const end of [serverEnd, clientEnd]) {
+          expect(end.countLines(/TLS Error|Authenticate\/Decrypt packet error|bad packet ID/)).toBe(0);
+        }
+      }));
+  }
+});

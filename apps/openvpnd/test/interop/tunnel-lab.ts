@@ -1,0 +1,145 @@
+import { fileURLToPath } from 'node:url';
+import {
+  clientConfig,
+  type IssuedCertificate,
+  type Lab,
+  type LabAddresses,
+  type LabNamespace,
+  type RunningProcess,
+  serverConfig,
+  ThrowAwayPki,
+  writeConfig,
+} from '@openvpnd/testkit/node';
+
+/** Whose program plays a role. */
+export type Program = 'openvpn' | 'openvpnd';
+
+const DAEMON = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+/** A handshake on a busy machine, with room for one retransmission or two. */
+export const UP_TIMEOUT_MS = 25_000;
+export const UP = /Initialization Sequence Completed/;
+
+export function startProgram(place: LabNamespace, program: Program, args: readonly string[]): RunningProcess {
+  return program === 'openvpn'
+    ? place.start('openvpn', args, { title: `${place.name}: openvpn` })
+    : place.start(process.execPath, [DAEMON, ...args], { title: `${place.name}: openvpnd` });
+}
+
+/** The certificates that the tests share; made once for a file. */
+export class TestPki {
+  readonly pki: ThrowAwayPki;
+  readonly server: IssuedCertificate;
+
+  constructor(pki: ThrowAwayPki, server: IssuedCertificate) {
+    this.pki = pki;
+    this.server = server;
+  }
+
+  static async create(): Promise<TestPki> {
+    const pki = await ThrowAwayPki.create('Test CA');
+    return new TestPki(pki, await pki.issue('server', 'server'));
+  }
+
+  client(name: string): Promise<IssuedCertificate> {
+    return this.pki.issue(name, 'client');
+  }
+}
+
+export interface SiteSettings {
+  readonly proto?: 'udp4' | 'udp6';
+  readonly ciphers?: readonly string[];
+  readonly serverExtra?: readonly string[];
+  /** Appended to the command line of the server. */
+  readonly clients?: number;
+}
+
+/** A server and its clients around one switch (or one cable), all in namespaces of one lab. */
+export class Site {
+  readonly lab: Lab;
+  readonly tls: TestPki;
+  readonly serverPlace: LabNamespace;
+  readonly serverAddresses: LabAddresses;
+  readonly clientPlaces: readonly LabNamespace[];
+  readonly #settings: SiteSettings;
+
+  private constructor(
+    lab: Lab,
+    tls: TestPki,
+    places: readonly LabNamespace[],
+    serverAddresses: LabAddresses,
+    settings: SiteSettings,
+  ) {
+    this.lab = lab;
+    this.tls = tls;
+    this.serverPlace = places[0];
+    this.clientPlaces = places.slice(1);
+    this.serverAddresses = serverAddresses;
+    this.#settings = settings;
+  }
+
+  static async create(lab: Lab, tls: TestPki, settings: SiteSettings = {}): Promise<Site> {
+    const places = [await lab.namespace('server')];
+    for (let i = 1; i <= (settings.clients ?? 1); i++) places.push(await lab.namespace(`client${i}`));
+    const network = await lab.join(places);
+    return new Site(lab, tls, places, network.addressesOf(places[0]), settings);
+  }
+
+  get proto(): 'udp4' | 'udp6' {
+    return this.#settings.proto ?? 'udp4';
+  }
+
+  /** Starts the server and waits until it listens. */
+  async startServer(program: Program, extra: readonly string[] = [], ca = this.tls.pki.ca): Promise<RunningProcess> {
+    const config = serverConfig({
+      identity: { ca, cert: this.tls.server.cert, key: this.tls.server.key },
+      proto: this.proto,
+      networkV6: 'fd08::/64',
+      ciphers: this.#settings.ciphers,
+      extra: [...(this.#settings.serverExtra ?? []), ...extra],
+    });
+    const file = writeConfig(this.lab.directory, `server-${program}.conf`, config);
+    const running = startProgram(this.serverPlace, program, ['--config', file]);
+    await running.waitForLine(UP, UP_TIMEOUT_MS);
+    return running;
+  }
+
+  /** Starts client number `index` (0 …) without waiting for the tunnel. */
+  async startClient(
+    program: Program,
+    index = 0,
+    extra: readonly string[] = [],
+    settings: { readonly name?: string; readonly ca?: string; readonly identity?: IssuedCertificate } = {},
+  ): Promise<RunningProcess> {
+    const name = settings.name ?? `client${index + 1}`;
+    const identity = settings.identity ?? (await this.tls.client(name));
+    const config = clientConfig({
+      identity: { ca: settings.ca ?? this.tls.pki.ca, cert: identity.cert, key: identity.key },
+      proto: this.proto,
+      remote: this.proto === 'udp6' ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4,
+      ciphers: this.#settings.ciphers,
+      extra,
+    });
+    const file = writeConfig(this.lab.directory, `${name}-${program}.conf`, config);
+    return startProgram(this.clientPlaces[index], program, ['--config', file]);
+  }
+
+  /** Starts a client and waits for its tunnel. */
+  async connectClient(program: Program, index = 0, extra: readonly string[] = []): Promise<RunningProcess> {
+    const running = await this.startClient(program, index, extra);
+    await running.waitForLine(UP, UP_TIMEOUT_MS);
+    return running;
+  }
+
+  /** The tunnel address of a client, as its interface has it. */
+  async tunnelAddress(index: number, family: 4 | 6): Promise<string> {
+    const shown = await this.clientPlaces[index].ip('-j', `-${family}`, 'addr', 'show', 'scope', 'global');
+    const links = JSON.parse(shown) as { ifname?: string; addr_info?: { local: string }[] }[];
+    const tun = links.find((link) => link.ifname?.startsWith('tun'));
+    const address = tun?.addr_info?.[0]?.local;
+    if (address === undefined) throw new Error(`no IPv${family} address on the tunnel of client ${index + 1}: ${shown}`);
+    return address;
+  }
+}
+
+/** No process of ours may ever print one. */
+export const STACK_TRACE = /^\s+at .*(\.js|\.ts|node:)/;
