@@ -1,0 +1,275 @@
+import { type ControlAction, readPulledOptions, type TlsMulti } from '@openvpnd/control-processor';
+import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
+import type { Tunnel } from '@openvpnd/event-loop';
+import type { ExternalMux } from '@openvpnd/external-mux';
+import { FATE_INNER, FATE_PUNT, FATE_SEAL, FATE_TO_DEVICE, type LinkAddress, type PacketVector } from '@openvpnd/memory';
+import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
+import { emitOccMessage } from '@openvpnd/wire';
+import type { RunSignal } from './host/signals.js';
+import type { ImportedOptions } from './imported-options.js';
+import { applyKeyAction } from './install-keys.js';
+import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
+
+/** The one peer of a client. */
+const SLOT = 0;
+/** Between two repetitions of an exit message. OpenVPN: process_explicit_exit_notification_timer_wakeup(). */
+const EXIT_NOTIFY_INTERVAL_MS = 1000;
+
+export interface ClientTunnelOptions {
+  /** The control channel; made with a `wake` that asks the loop for a turn. */
+  readonly multi: TlsMulti;
+  /** With room for one peer. */
+  readonly dataChannel: DataChannel;
+  readonly mux: ExternalMux;
+  /** Where the server is, and through which link. */
+  readonly remote: LinkAddress;
+  /** Timers of the data channel until the server has pushed its own. */
+  readonly peer: PeerSettings;
+  /** What the server's options mean together with ours. */
+  readonly importOptions: (pushed: readonly string[]) => ImportedOptions;
+  /** --connect-timeout: how long to wait for the first answer. */
+  readonly connectTimeoutMs: number;
+  /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
+  readonly exitNotify: number;
+  readonly log?: Log;
+}
+
+/**
+ * One connection of a client to a server, without any I/O, from the first reset to the signal that ends it. A new connection is a new
+ * ClientTunnel. OpenVPN: tunnel_point_to_point().
+ */
+export class ClientTunnel implements Tunnel<TunnelAction> {
+  readonly #options: ClientTunnelOptions;
+  readonly #multi: TlsMulti;
+  readonly #dataChannel: DataChannel;
+  readonly #mux: ExternalMux;
+  #answerDeadline: Instant = NEVER;
+  /** Set while we say goodbye. */
+  #exit: { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean } | undefined;
+  #ended = false;
+
+  constructor(options: ClientTunnelOptions) {
+    this.#options = options;
+    this.#multi = options.multi;
+    this.#dataChannel = options.dataChannel;
+    this.#mux = options.mux;
+  }
+
+  /** Sends the first packet. Call once, before anything else. */
+  start(now: Instant): readonly TunnelAction[] {
+    this.#mux.addPeer(SLOT, this.#options.remote);
+    this.#dataChannel.addPeer(SLOT, this.#options.peer, now);
+    this.#answerDeadline = now + this.#options.connectTimeoutMs;
+    return this.#execute(now, this.#multi.start(now));
+  }
+
+  handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
+    let actions = NO_ACTIONS;
+    this.#mux.classifyBatch(now, rx);
+    for (let row = 0; row < rx.count; row++) {
+      if (rx.fate[row] !== FATE_PUNT) continue;
+      // The vector is the loop's: what the control channel sees is a copy.
+      const packet = rx.packet(row).slice();
+      rx.drop(row);
+      actions = join(actions, this.#handleControl(now, packet));
+    }
+    this.#dataChannel.openBatch(now, rx);
+    for (const { slot, address } of this.#mux.floated(rx)) {
+      if (this.#mux.commitFloat(slot, address)) this.#options.log?.info('client.float');
+    }
+    for (let row = 0; row < rx.count; row++) {
+      if (rx.fate[row] === FATE_INNER) rx.fate[row] = FATE_TO_DEVICE;
+    }
+    return join(actions, this.#handleSignals(now));
+  }
+
+  handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
+    for (let row = 0; row < tx.count; row++) {
+      if (tx.fate[row] !== FATE_INNER) continue;
+      tx.slot[row] = SLOT;
+      tx.fate[row] = FATE_SEAL;
+    }
+    this.#dataChannel.sealBatch(now, tx);
+    this.#mux.addressBatch(tx);
+    return this.#handleSignals(now);
+  }
+
+  handleTimeout(now: Instant, out: PacketVector): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    let actions = this.#execute(now, this.#multi.handleWake(now));
+    if (this.#multi.nextTimeout() <= now) actions = join(actions, this.#execute(now, this.#multi.handleTimeout(now)));
+    if (now >= this.#answerDeadline) {
+      this.#answerDeadline = NEVER;
+      this.#options.log?.info('client.server-poll-timeout');
+      return join(actions, this.#end('SIGUSR1', 'server_poll'));
+    }
+    this.#dataChannel.handleTimeout(now, out);
+    actions = join(actions, this.#continueExit(now, out));
+    this.#mux.addressBatch(out);
+    return join(actions, this.#handleSignals(now));
+  }
+
+  nextTimeout(): Instant {
+    if (this.#ended) return NEVER;
+    const own = earliest(this.#answerDeadline, this.#exit?.next ?? NEVER);
+    return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
+  }
+
+  /** Whether the tunnel has carried, or could carry, data. */
+  get connected(): boolean {
+    return this.#multi.connected;
+  }
+
+  /**
+   * Ends the tunnel: says goodbye to the server when the options ask for it, and raises the signal when that is done.
+   * OpenVPN: process_sigterm(), process_explicit_exit_notification_init().
+   */
+  beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
+    if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
+    const count = this.#options.exitNotify;
+    if (count === 0 || !this.#multi.connected) return this.#end(signal, '', 'hard');
+    this.#options.log?.info('client.exit-notify', { signal });
+    const { handled, actions } = this.#multi.notifyExit(now);
+    this.#exit = {
+      signal,
+      remaining: count,
+      onControlChannel: handled,
+      next: handled ? now + count * EXIT_NOTIFY_INTERVAL_MS : now,
+    };
+    return this.#execute(now, actions);
+  }
+
+  /** Frees keys and sessions. Idempotent. */
+  close(): void {
+    this.#ended = true;
+    this.#multi.close();
+    this.#dataChannel.removePeer(SLOT);
+    this.#mux.removePeer(SLOT);
+  }
+
+  #handleControl(now: Instant, packet: Uint8Array): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    const actions = this.#multi.handlePacket(now, packet);
+    if (actions.length > 0) {
+      // Only an authentic packet moves the control channel.
+      this.#answerDeadline = NEVER;
+      this.#dataChannel.noteControlReceived(SLOT, now);
+    }
+    return this.#execute(now, actions);
+  }
+
+  #execute(now: Instant, todo: readonly ControlAction[]): readonly TunnelAction[] {
+    let actions = NO_ACTIONS;
+    for (const action of todo) {
+      if (this.#ended) break;
+      actions = join(actions, this.#executeOne(now, action));
+    }
+    return actions;
+  }
+
+  #executeOne(now: Instant, action: ControlAction): readonly TunnelAction[] {
+    switch (action.type) {
+      case 'send': {
+        const to = this.#mux.addressOf(SLOT);
+        this.#dataChannel.noteControlSent(SLOT, now);
+        return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
+      }
+      case 'install-keys':
+      case 'send-with':
+      case 'retire-keys':
+        applyKeyAction(this.#dataChannel, SLOT, action);
+        return NO_ACTIONS;
+      case 'pull':
+        return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;
+      case 'auth-failed':
+        this.#options.log?.error('client.auth-failed');
+        return this.#end('SIGTERM', 'auth-failure');
+      case 'restart':
+        return this.#end('SIGUSR1', 'server-pushed-connection-reset');
+      case 'session-lost':
+        return this.#end('SIGUSR1', LOST_TEXT[action.reason] ?? 'tls-error');
+      case 'exit':
+        return action.reason === 'server-pushed-halt' ? this.#end('SIGTERM', 'server-pushed-halt') : this.#end('SIGUSR1', 'remote-exit');
+      case 'peer-initiated':
+      case 'negotiated':
+      case 'connected':
+      case 'control-message':
+        return NO_ACTIONS;
+      case 'verify':
+      case 'push-request':
+        // A server's business; the control channel of a client never asks it.
+        return NO_ACTIONS;
+      default:
+        return assertNever(action);
+    }
+  }
+
+  #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
+    const imported = this.#options.importOptions(pushed);
+    if (imported.rejected !== undefined) return this.#end('SIGUSR1', 'pull-filter-reject');
+    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    const configure: TunnelAction = { type: 'configure', imported };
+    return join([configure], this.#execute(now, this.#multi.completePull(now, readPulledOptions(imported.accepted))));
+  }
+
+  #handleSignals(now: Instant): readonly TunnelAction[] {
+    let actions = NO_ACTIONS;
+    for (const signal of this.#dataChannel.takeSignals()) {
+      if (this.#ended) break;
+      actions = join(actions, this.#handleSignal(now, signal));
+    }
+    return actions;
+  }
+
+  #handleSignal(now: Instant, signal: DataSignal): readonly TunnelAction[] {
+    switch (signal.type) {
+      case 'renegotiate':
+        return this.#execute(now, this.#multi.renegotiate(now, signal.reason));
+      case 'ping-restart':
+        this.#options.log?.info('client.inactivity-timeout', { action: 'ping-restart' });
+        return this.#end('SIGUSR1', 'ping-restart');
+      case 'ping-exit':
+        this.#options.log?.info('client.inactivity-timeout', { action: 'ping-exit' });
+        return this.#end('SIGTERM', 'ping-exit');
+      case 'inactive':
+        return this.#end('SIGTERM', 'inactive');
+      case 'occ':
+        return signal.message.type === 'EXIT' ? this.#end('SIGUSR1', 'remote-exit') : NO_ACTIONS;
+      default:
+        return assertNever(signal);
+    }
+  }
+
+  /** Repeats the goodbye, or ends once it was said often enough. */
+  #continueExit(now: Instant, out: PacketVector): readonly TunnelAction[] {
+    const exit = this.#exit;
+    if (exit === undefined || now < exit.next) return NO_ACTIONS;
+    if (exit.onControlChannel || exit.remaining === 0) return this.#end(exit.signal, 'exit-with-notification');
+    const row = out.appendCopy(emitOccMessage({ type: 'EXIT' }));
+    if (row >= 0) {
+      out.slot[row] = SLOT;
+      out.fate[row] = FATE_SEAL;
+      this.#dataChannel.sealBatch(now, out);
+    }
+    exit.remaining -= 1;
+    exit.next = now + EXIT_NOTIFY_INTERVAL_MS;
+    return NO_ACTIONS;
+  }
+
+  #end(signal: RunSignal, text: string, source: 'hard' | 'soft' = 'soft'): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    this.#ended = true;
+    return [{ type: 'signal', info: { signal, source, text } }];
+  }
+}
+
+/** OpenVPN's signal texts. */
+const LOST_TEXT: Readonly<Record<string, string>> = {
+  'no-push-reply': 'no-push-reply',
+  'negotiation-failed': 'process-push-msg-failed',
+};
+
+function join(a: readonly TunnelAction[], b: readonly TunnelAction[]): readonly TunnelAction[] {
+  if (b.length === 0) return a;
+  return a.length === 0 ? b : [...a, ...b];
+}

@@ -1,0 +1,406 @@
+import type { AcceptedSession, ControlAction, TlsMulti } from '@openvpnd/control-processor';
+import type { StatelessHandshake } from '@openvpnd/control-wrap';
+import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
+import type { Tunnel } from '@openvpnd/event-loop';
+import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
+import type { InternalMux } from '@openvpnd/internal-mux';
+import { ADDRESS_WORDS, FATE_PUNT, FATE_SEAL, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
+import { assertNever, DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
+import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
+import type { ClientAddressing } from './client-addressing.js';
+import { type ClientConfigAnswer, PLAIN_CLIENT } from './client-config.js';
+import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
+import { applyKeyAction } from './install-keys.js';
+import { pushedOptions } from './pushed-options.js';
+import { ServerPeer } from './server-peer.js';
+import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
+
+/** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
+const EXIT_NOTIFY_WAIT_MS = 2000;
+
+export interface ServerTunnelOptions {
+  readonly multiContext: MultiContext<ServerPeer>;
+  readonly handshake: StatelessHandshake;
+  readonly mux: ExternalMux;
+  readonly internalMux: InternalMux;
+  readonly dataChannel: DataChannel;
+  /** Makes the control channel of a new client. Its `wake` is to call {@link ServerTunnel.wakePeer} with the slot. */
+  readonly createMulti: (slot: number, accepted: AcceptedSession, log: Log) => TlsMulti;
+  readonly addressing: ClientAddressing;
+  /** Timers and limits of each client's data channel. */
+  readonly peer: PeerSettings;
+  /** --push, with what `server` and `keepalive` add. */
+  readonly push: readonly string[];
+  /** --client-config-dir. */
+  readonly clientConfig: (commonName: string) => ClientConfigAnswer;
+  readonly duplicateCn: boolean;
+  /** --explicit-exit-notify: 0 not at all, 1 RESTART, 2 RESTART,[N]. */
+  readonly exitNotify: number;
+  /** A log whose lines begin with what `name` returns at that moment. */
+  readonly peerLog: (name: () => string) => Log;
+  readonly log: Log;
+}
+
+type Instance = MultiInstance<ServerPeer>;
+
+/**
+ * A server and all its clients, without any I/O. OpenVPN: tunnel_server(), multi_process_incoming_link(),
+ * multi_process_incoming_tun().
+ */
+export class ServerTunnel implements Tunnel<TunnelAction> {
+  readonly #options: ServerTunnelOptions;
+  readonly #multiContext: MultiContext<ServerPeer>;
+  readonly #mux: ExternalMux;
+  readonly #dataChannel: DataChannel;
+  readonly #deadlines: DeadlineHeap;
+  /** Slots whose TLS engine has something to tell. */
+  readonly #awake: Set<number> = new Set();
+  #exit: { readonly signal: RunSignal; readonly at: Instant } | undefined;
+  #ended = false;
+
+  constructor(options: ServerTunnelOptions) {
+    this.#options = options;
+    this.#multiContext = options.multiContext;
+    this.#mux = options.mux;
+    this.#dataChannel = options.dataChannel;
+    this.#deadlines = new DeadlineHeap(options.multiContext.maxInstances);
+  }
+
+  handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
+    const actions: TunnelAction[] = [];
+    this.#mux.classifyBatch(now, rx);
+    for (let row = 0; row < rx.count; row++) {
+      if (rx.fate[row] !== FATE_PUNT) continue;
+      // The vector is the loop's: what the control channel sees is a copy.
+      const packet = rx.packet(row).slice();
+      const slot = rx.slot[row];
+      if (slot === NO_SLOT) {
+        const address = rx.addresses.slice(row * ADDRESS_WORDS, (row + 1) * ADDRESS_WORDS);
+        this.#handleStranger(now, packet, address, actions);
+      } else {
+        this.#handleControl(now, slot, packet, actions);
+      }
+      rx.drop(row);
+    }
+    this.#dataChannel.openBatch(now, rx);
+    for (const { slot, address } of this.#mux.floated(rx)) this.#float(slot, address);
+    this.#options.internalMux.checkBatch(rx);
+    this.#dataChannel.sealBatch(now, rx);
+    this.#mux.addressBatch(rx);
+    this.#handleSignals(now, actions);
+    return actions.length === 0 ? NO_ACTIONS : actions;
+  }
+
+  handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
+    this.#options.internalMux.routeBatch(tx);
+    this.#dataChannel.sealBatch(now, tx);
+    this.#mux.addressBatch(tx);
+    const actions: TunnelAction[] = [];
+    this.#handleSignals(now, actions);
+    return actions.length === 0 ? NO_ACTIONS : actions;
+  }
+
+  handleTimeout(now: Instant, out: PacketVector): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    const actions: TunnelAction[] = [];
+    for (const slot of [...this.#awake]) {
+      this.#awake.delete(slot);
+      const instance = this.#multiContext.bySlot(slot);
+      if (instance !== undefined) this.#execute(now, instance, instance.modules.multi.handleWake(now), actions);
+    }
+    while (this.#deadlines.earliest <= now) {
+      const slot = this.#deadlines.first;
+      const instance = this.#multiContext.bySlot(slot);
+      this.#deadlines.set(slot, NEVER);
+      if (instance !== undefined) this.#execute(now, instance, instance.modules.multi.handleTimeout(now), actions);
+    }
+    this.#dataChannel.handleTimeout(now, out);
+    this.#mux.addressBatch(out);
+    this.#handleSignals(now, actions);
+    if (this.#exit !== undefined && now >= this.#exit.at) actions.push(this.#end(this.#exit.signal, 'hard', ''));
+    return actions.length === 0 ? NO_ACTIONS : actions;
+  }
+
+  nextTimeout(): Instant {
+    if (this.#ended) return NEVER;
+    const own = earliest(this.#deadlines.earliest, this.#exit?.at ?? NEVER);
+    return earliest(own, this.#dataChannel.nextTimeout());
+  }
+
+  /** A TLS engine of this client has something to tell; the caller also asks the loop for a turn. */
+  wakePeer(slot: number): void {
+    this.#awake.add(slot);
+  }
+
+  /** Number of clients that are connected, and of all that have a slot. */
+  get population(): { readonly connected: number; readonly all: number } {
+    let connected = 0;
+    let all = 0;
+    for (const instance of this.#multiContext.instances()) {
+      all += 1;
+      if (instance.modules.established) connected += 1;
+    }
+    return { connected, all };
+  }
+
+  /**
+   * Ends the server: tells the clients to come back when the options ask for it, and raises the signal when they had time to hear
+   * it. OpenVPN: multi_push_restart_schedule_exit().
+   */
+  beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    const { exitNotify } = this.#options;
+    const told = [...this.#multiContext.instances()].filter((instance) => instance.modules.established);
+    if (exitNotify === 0 || told.length === 0) return [this.#end(signal, 'hard', '')];
+    if (this.#exit !== undefined) return NO_ACTIONS;
+    this.#exit = { signal, at: now + EXIT_NOTIFY_WAIT_MS };
+    const actions: TunnelAction[] = [];
+    for (const instance of told) {
+      const text = exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
+      this.#execute(now, instance, instance.modules.multi.sendControlMessage(now, text), actions);
+    }
+    return actions;
+  }
+
+  /** Ends all clients and frees their keys. Idempotent. */
+  close(): void {
+    this.#ended = true;
+    for (const instance of [...this.#multiContext.instances()]) this.#remove(instance);
+  }
+
+  #handleStranger(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
+    const answer = this.#options.handshake.handleFirstPacket(now, packet, address);
+    switch (answer.type) {
+      case 'reply':
+        actions.push({ type: 'send-control', packet: answer.packet, to: address });
+        return;
+      case 'drop':
+        return;
+      case 'accept': {
+        if (this.#exit !== undefined) return;
+        const instance = this.#createInstance(now, address, answer);
+        if (instance === undefined) return;
+        this.#execute(now, instance, instance.modules.multi.handleUnwrapped(now, answer.packet), actions);
+        return;
+      }
+      default:
+        assertNever(answer);
+    }
+  }
+
+  #createInstance(now: Instant, address: LinkAddress, accepted: AcceptedSession): Instance | undefined {
+    const { log } = this.#options;
+    const placed = this.#multiContext.allocate(now, address);
+    if (placed.evicted !== undefined) this.#forget(placed.evicted);
+    const slot = placed.slot;
+    if (slot === undefined) {
+      log.warn('server.full', { maxClients: this.#multiContext.maxInstances });
+      return undefined;
+    }
+    const peer = new ServerPeer({
+      address: formatEndpoint(address),
+      createLog: this.#options.peerLog,
+      createMulti: (peerLog) => this.#options.createMulti(slot, accepted, peerLog),
+    });
+    const instance = this.#multiContext.add(slot, peer);
+    this.#mux.addPeer(slot, address);
+    this.#dataChannel.addPeer(slot, this.#options.peer, now);
+    return instance;
+  }
+
+  #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+    const instance = this.#multiContext.bySlot(slot);
+    if (instance === undefined) return;
+    const todo = instance.modules.multi.handlePacket(now, packet);
+    // Only an authentic packet moves the control channel.
+    if (todo.length > 0) this.#dataChannel.noteControlReceived(slot, now);
+    this.#execute(now, instance, todo, actions);
+  }
+
+  #execute(now: Instant, instance: Instance, todo: readonly ControlAction[], actions: TunnelAction[]): void {
+    for (const action of todo) {
+      if (instance.modules.removed) return;
+      this.#executeOne(now, instance, action, actions);
+    }
+    if (!instance.modules.removed) this.#deadlines.set(instance.slot, instance.modules.multi.nextTimeout());
+  }
+
+  #executeOne(now: Instant, instance: Instance, action: ControlAction, actions: TunnelAction[]): void {
+    const { slot, modules: peer } = instance;
+    switch (action.type) {
+      case 'send': {
+        const to = this.#mux.addressOf(slot);
+        if (to !== undefined) actions.push({ type: 'send-control', packet: action.packet, to });
+        this.#dataChannel.noteControlSent(slot, now);
+        return;
+      }
+      case 'install-keys':
+      case 'send-with':
+      case 'retire-keys':
+        applyKeyAction(this.#dataChannel, slot, action);
+        return;
+      case 'verify':
+        this.#verify(now, instance, action, actions);
+        return;
+      case 'peer-initiated':
+        this.#initiated(instance, action.commonName);
+        return;
+      case 'push-request':
+        this.#push(now, instance, actions);
+        return;
+      case 'connected':
+        peer.established = true;
+        this.#multiContext.establish(slot);
+        return;
+      case 'negotiated':
+      case 'control-message':
+        return;
+      case 'session-lost':
+        this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'tls-error' });
+        return;
+      case 'exit':
+        this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'delayed-exit' });
+        return;
+      case 'pull':
+      case 'auth-failed':
+      case 'restart':
+        // A client's business; the control channel of a server never says it.
+        return;
+      default:
+        assertNever(action);
+    }
+  }
+
+  #verify(now: Instant, instance: Instance, request: VerifyAction, actions: TunnelAction[]): void {
+    const { modules: peer } = instance;
+    const commonName = request.certificates[0]?.commonName;
+    let verdict: Parameters<TlsMulti['handleVerdict']>[2];
+    if (commonName === undefined || commonName === '') {
+      peer.log.error('server.no-common-name');
+      verdict = { type: 'reject' };
+    } else {
+      const answer = this.#options.clientConfig(commonName);
+      if (answer.type === 'refused') {
+        peer.log.error('server.client-config-refused', { commonName, reason: answer.reason });
+        verdict = { type: 'reject' };
+      } else if (answer.type === 'found' && answer.config.disabled) {
+        peer.log.error('server.client-disabled', { commonName });
+        verdict = { type: 'reject' };
+      } else {
+        if (!request.renegotiation) peer.config = answer.type === 'found' ? answer.config : PLAIN_CLIENT;
+        verdict = { type: 'accept' };
+      }
+    }
+    this.#execute(now, instance, peer.multi.handleVerdict(now, request.requestId, verdict), actions);
+  }
+
+  /** The client has proven who it is. */
+  #initiated(instance: Instance, commonName: string | undefined): void {
+    const { modules: peer } = instance;
+    if (commonName === undefined) return;
+    peer.commonName = commonName;
+    if (!this.#options.duplicateCn) {
+      for (const other of this.#multiContext.byCommonName(commonName)) {
+        if (other === instance) continue;
+        this.#options.log.warn('server.duplicate-common-name', { commonName });
+        this.#remove(other);
+      }
+    }
+    this.#multiContext.setCommonName(instance.slot, commonName);
+  }
+
+  #push(now: Instant, instance: Instance, actions: TunnelAction[]): void {
+    const { modules: peer, slot } = instance;
+    const assigned = this.#options.addressing.assign(slot, peer.commonName ?? '', peer.config);
+    if (assigned.type === 'exhausted') {
+      peer.log.error('server.pool-exhausted');
+      this.#execute(now, instance, peer.multi.authFailed(now, undefined), actions);
+      return;
+    }
+    peer.log.info('server.addresses', {
+      ipv4: assigned.addresses.ipv4?.local,
+      ipv6: assigned.addresses.ipv6?.address,
+    });
+    for (const route of assigned.routes) {
+      const refusal = this.#options.internalMux.addRoute(slot, route);
+      if (refusal === undefined) peer.log.info('server.learn', { network: route.text, name: peer.name });
+      else peer.log.warn('server.learn-refused', { network: route.text, reason: refusal });
+    }
+    const options = pushedOptions(this.#options.push, peer.config, assigned.addresses);
+    this.#execute(now, instance, peer.multi.sendPushReply(now, options), actions);
+  }
+
+  #float(slot: number, address: LinkAddress): void {
+    const peer = this.#multiContext.bySlot(slot)?.modules;
+    if (peer === undefined) return;
+    const to = formatLinkAddress(address);
+    if (this.#mux.commitFloat(slot, address)) {
+      peer.log.info('server.float', { to });
+      peer.address = to;
+    } else {
+      peer.log.warn('server.float-refused', { to });
+    }
+  }
+
+  #handleSignals(now: Instant, actions: TunnelAction[]): void {
+    for (const signal of this.#dataChannel.takeSignals()) {
+      const instance = this.#multiContext.bySlot(signal.slot);
+      if (instance !== undefined) this.#handleSignal(now, instance, signal, actions);
+    }
+  }
+
+  #handleSignal(now: Instant, instance: Instance, signal: DataSignal, actions: TunnelAction[]): void {
+    const { multi, log } = instance.modules;
+    switch (signal.type) {
+      case 'renegotiate':
+        this.#execute(now, instance, multi.renegotiate(now, signal.reason), actions);
+        return;
+      case 'ping-restart':
+      case 'ping-exit':
+        log.info('server.inactivity-timeout', { action: signal.type });
+        this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: signal.type });
+        return;
+      case 'inactive':
+        this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'inactive' });
+        return;
+      case 'occ':
+        if (signal.message.type === 'EXIT') {
+          log.info('server.remote-exit');
+          this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'remote-exit' });
+        }
+        return;
+      default:
+        assertNever(signal);
+    }
+  }
+
+  #removeWith(instance: Instance, info: SignalInfo): void {
+    instance.modules.log.info('server.client-signal', { text: describeSignal(info, 'client-instance') });
+    this.#remove(instance);
+  }
+
+  #remove(instance: Instance): void {
+    this.#multiContext.remove(instance.slot);
+    this.#forget(instance);
+  }
+
+  /** Frees all that stands behind a slot. OpenVPN: multi_close_instance(). */
+  #forget(instance: Instance): void {
+    const { slot, modules: peer } = instance;
+    peer.removed = true;
+    this.#deadlines.set(slot, NEVER);
+    this.#awake.delete(slot);
+    this.#options.internalMux.removeRoutes(slot);
+    this.#options.addressing.release(slot);
+    this.#dataChannel.removePeer(slot);
+    this.#mux.removePeer(slot);
+    peer.multi.close();
+  }
+
+  #end(signal: RunSignal, source: 'hard' | 'soft', text: string): TunnelAction {
+    this.#ended = true;
+    return { type: 'signal', info: { signal, source, text } };
+  }
+}
+
+type VerifyAction = Extract<ControlAction, { readonly type: 'verify' }>;

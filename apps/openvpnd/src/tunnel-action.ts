@@ -1,0 +1,14 @@
+import type { LinkAddress } from '@openvpnd/memory';
+import type { SignalInfo } from './host/signals.js';
+import type { ImportedOptions } from './imported-options.js';
+
+/** What a tunnel asks of its host, in order. */
+export type TunnelAction =
+  /** A control packet for a peer; owned by the taker. */
+  | { readonly type: 'send-control'; readonly packet: Uint8Array; readonly to: LinkAddress }
+  /** Client: the server has sent its options. Open the device, set addresses and routes. */
+  | { readonly type: 'configure'; readonly imported: ImportedOptions }
+  /** The tunnel is at its end. The host tears down and restarts or exits as the signal says. */
+  | { readonly type: 'signal'; readonly info: SignalInfo };
+
+export const NO_ACTIONS: readonly TunnelAction[] = [];
