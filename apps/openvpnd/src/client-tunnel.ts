@@ -1,4 +1,4 @@
-import { type ControlAction, readPulledOptions, type TlsMulti } from '@openvpnd/control-processor';
+import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import type { ExternalMux } from '@openvpnd/external-mux';
@@ -6,7 +6,7 @@ import { FATE_INNER, FATE_PUNT, FATE_SEAL, FATE_TO_DEVICE, type LinkAddress, typ
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { emitOccMessage } from '@openvpnd/wire';
 import type { RunSignal } from './host/signals.js';
-import type { ImportedOptions } from './imported-options.js';
+import type { ImportedOptions } from './import-options.js';
 import { applyKeyAction } from './install-keys.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
@@ -25,8 +25,8 @@ export interface ClientTunnelOptions {
   readonly remote: LinkAddress;
   /** Timers of the data channel until the server has pushed its own. */
   readonly peer: PeerSettings;
-  /** What the server's options mean together with ours. */
-  readonly importOptions: (pushed: readonly string[]) => ImportedOptions;
+  /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
+  readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
   /** --connect-timeout: how long to wait for the first answer. */
   readonly connectTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
@@ -206,10 +206,10 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
     const imported = this.#options.importOptions(pushed);
-    if (imported.rejected !== undefined) return this.#end('SIGUSR1', 'pull-filter-reject');
+    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
-    return join([configure], this.#execute(now, this.#multi.completePull(now, readPulledOptions(imported.accepted))));
+    return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
   }
 
   #handleSignals(now: Instant): readonly TunnelAction[] {

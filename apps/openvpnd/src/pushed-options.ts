@@ -1,9 +1,9 @@
-import type { ClientConfig } from './client-config.js';
+import { type ClientConfig, editPushList } from '@openvpnd/config';
 
-/** The addresses that one client has inside the tunnel. */
+/** The addresses that one client has inside the tunnel, as text. */
 export interface VirtualAddresses {
   readonly ipv4?: { readonly local: string; readonly remoteOrNetmask: string };
-  readonly ipv6?: { readonly address: string; readonly prefixBits: number; readonly remote: string };
+  readonly ipv6?: { readonly local: string; readonly bits: number; readonly remote: string };
 }
 
 /**
@@ -12,20 +12,12 @@ export interface VirtualAddresses {
  */
 export function pushedOptions(
   common: readonly string[],
-  config: ClientConfig,
+  config: ClientConfig | undefined,
   addresses: VirtualAddresses,
 ): readonly string[] {
-  const options = config.pushReset ? [] : common.filter((option) => !isRemoved(option, config.pushRemove));
-  options.push(...config.push);
+  const options = [...editPushList(common, config?.pushEdits ?? [])];
   const { ipv4, ipv6 } = addresses;
-  if (ipv6 !== undefined && !isRemoved('ifconfig-ipv6', config.pushRemove)) {
-    options.push(`ifconfig-ipv6 ${ipv6.address}/${ipv6.prefixBits} ${ipv6.remote}`);
-  }
+  if (ipv6 !== undefined) options.push(`ifconfig-ipv6 ${ipv6.local}/${ipv6.bits} ${ipv6.remote}`);
   if (ipv4 !== undefined) options.push(`ifconfig ${ipv4.local} ${ipv4.remoteOrNetmask}`);
   return options;
-}
-
-/** OpenVPN compares the beginnings, whatever its manual says (push_remove_option()). */
-function isRemoved(option: string, removed: readonly string[]): boolean {
-  return removed.some((prefix) => option.startsWith(prefix));
 }

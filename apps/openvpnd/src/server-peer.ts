@@ -1,6 +1,6 @@
+import type { ClientConfig } from '@openvpnd/config';
 import type { TlsMulti } from '@openvpnd/control-processor';
 import type { Log } from '@openvpnd/sans-io';
-import { type ClientConfig, PLAIN_CLIENT } from './client-config.js';
 
 /** What makes the modules of a client: its log first, because the control channel writes to it. */
 export interface ServerPeerOptions {
@@ -17,7 +17,8 @@ export class ServerPeer {
   address: string;
   /** Known once the client has authenticated. */
   commonName: string | undefined;
-  config: ClientConfig = PLAIN_CLIENT;
+  /** Its file in --client-config-dir, if there is one. */
+  config: ClientConfig | undefined;
   /** The tunnel carries data. */
   established = false;
   /** The instance is gone; whatever was still to be done for it is void. */

@@ -3,12 +3,12 @@ import type { StatelessHandshake } from '@openvpnd/control-wrap';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
-import type { InternalMux } from '@openvpnd/internal-mux';
+import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from '@openvpnd/internal-mux';
 import { ADDRESS_WORDS, FATE_PUNT, FATE_SEAL, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { assertNever, DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import type { ClientAddressing } from './client-addressing.js';
-import { type ClientConfigAnswer, PLAIN_CLIENT } from './client-config.js';
+import type { ClientConfigAnswer } from './client-config.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
 import { applyKeyAction } from './install-keys.js';
 import { pushedOptions } from './pushed-options.js';
@@ -287,7 +287,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         peer.log.error('server.client-disabled', { commonName });
         verdict = { type: 'reject' };
       } else {
-        if (!request.renegotiation) peer.config = answer.type === 'found' ? answer.config : PLAIN_CLIENT;
+        if (!request.renegotiation) peer.config = answer.type === 'found' ? answer.config : undefined;
         verdict = { type: 'accept' };
       }
     }
@@ -312,7 +312,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #push(now: Instant, instance: Instance, actions: TunnelAction[]): void {
     const { modules: peer, slot } = instance;
     const assigned = this.#options.addressing.assign(slot, peer.commonName ?? '', peer.config);
-    if (assigned.type === 'exhausted') {
+    if (assigned === undefined) {
       peer.log.error('server.pool-exhausted');
       this.#execute(now, instance, peer.multi.authFailed(now, undefined), actions);
       return;
@@ -322,9 +322,10 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       ipv6: assigned.addresses.ipv6?.address,
     });
     for (const route of assigned.routes) {
-      const refusal = this.#options.internalMux.addRoute(slot, route);
-      if (refusal === undefined) peer.log.info('server.learn', { network: route.text, name: peer.name });
-      else peer.log.warn('server.learn-refused', { network: route.text, reason: refusal });
+      const result = this.#options.internalMux.addRoute(slot, route);
+      const network = formatRoute(route);
+      if (result === 'added' || result === 'replaced') peer.log.info('server.learn', { network, name: peer.name });
+      else peer.log.warn('server.learn-refused', { network, reason: result });
     }
     const options = pushedOptions(this.#options.push, peer.config, assigned.addresses);
     this.#execute(now, instance, peer.multi.sendPushReply(now, options), actions);
@@ -401,6 +402,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#ended = true;
     return { type: 'signal', info: { signal, source, text } };
   }
+}
+
+/** As OpenVPN prints it: an address alone, or a network with its length. */
+function formatRoute(route: Prefix): string {
+  const isHost = route.length === route.address.length * 8;
+  return isHost ? formatInnerAddress(route.address) : formatPrefix(route);
 }
 
 type VerifyAction = Extract<ControlAction, { readonly type: 'verify' }>;

@@ -1,6 +1,6 @@
 import type { LinkAddress } from '@openvpnd/memory';
 import type { SignalInfo } from './host/signals.js';
-import type { ImportedOptions } from './imported-options.js';
+import type { ImportedOptions } from './import-options.js';
 
 /** What a tunnel asks of its host, in order. */
 export type TunnelAction =

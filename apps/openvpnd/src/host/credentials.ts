@@ -1,4 +1,5 @@
-import { type FileSource, readSource, SourceFileError } from './source-files.js';
+import type { FileSource } from '@openvpnd/config';
+import { readSource, SourceFileError } from './source-files.js';
 
 /** What `--auth-user-pass` supplies. */
 export interface Credentials {
@@ -15,7 +16,7 @@ const CREDENTIAL_LIMIT_BYTES = 127;
  * @throws SourceFileError when it cannot be read, lacks a line, or a line is too long: nothing is ever truncated
  */
 export function readCredentials(source: FileSource): Credentials {
-  const lines = readSource('auth-user-pass', source).toString('utf8').split(/\r?\n/);
+  const lines = readSource(source).toString('utf8').split(/\r?\n/);
   const where = source.kind === 'file' ? `'${source.path}'` : 'the inline block';
   const [username, password] = lines;
   if (username === undefined || username === '' || password === undefined || password === '') {

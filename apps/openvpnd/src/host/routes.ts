@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import { ip, IpCommandError } from './ip-command.js';
 import type { Say } from './interface.js';
 
@@ -35,6 +36,19 @@ export async function gatewayTo(address: string): Promise<Gateway | undefined> {
   const row = (Array.isArray(answer) ? answer[0] : undefined) as { gateway?: string; dev?: string } | undefined;
   if (row?.dev === undefined) return undefined;
   return row.gateway === undefined ? { device: row.dev } : { gateway: row.gateway, device: row.dev };
+}
+
+/** The IPv4 network in which a gateway stands, as its device is configured. */
+export async function localNetworkOf(gateway: Gateway): Promise<{ network: string; prefixBits: number } | undefined> {
+  if (gateway.gateway === undefined) return undefined;
+  const shown = await ip('-j', '-4', 'route', 'show', 'dev', gateway.device, 'scope', 'link').catch(() => '[]');
+  for (const row of JSON.parse(shown) as { dst?: string }[]) {
+    const [network, bits] = (row.dst ?? '').split('/');
+    if (bits === undefined || !ipaddr.IPv4.isValid(network)) continue;
+    const range: [ipaddr.IPv4, number] = [ipaddr.IPv4.parse(network), Number(bits)];
+    if (ipaddr.IPv4.parse(gateway.gateway).match(range)) return { network, prefixBits: Number(bits) };
+  }
+  return undefined;
 }
 
 /**

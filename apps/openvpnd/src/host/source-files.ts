@@ -1,10 +1,6 @@
+import type { FileSource } from '@openvpnd/config';
 import { constants as osConstants } from 'node:os';
 import { constants as fsConstants, closeSync, fstatSync, openSync, readSync } from 'node:fs';
-
-/** Where an option's content comes from: a path, or text between `<name>` and `</name>` in the configuration. */
-export type FileSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'inline'; readonly text: string };
 
 /** A file that an option names cannot be used. The message is OpenVPN's line without `Options error: `. */
 export class SourceFileError extends Error {
@@ -36,9 +32,9 @@ export function describeErrno(code: string | undefined): string {
  *
  * @throws SourceFileError that names the option, the path and the reason
  */
-export function readSource(option: string, source: FileSource): Buffer {
-  if (source.kind === 'inline') return Buffer.from(source.text, 'latin1');
-  const { path } = source;
+export function readSource(source: FileSource): Buffer {
+  if (source.kind === 'inline') return Buffer.from(source.text, 'utf8');
+  const { option, path } = source;
   let descriptor: number | undefined;
   try {
     // O_NONBLOCK: opening a FIFO must not hang the daemon.

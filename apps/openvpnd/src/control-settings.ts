@@ -1,0 +1,123 @@
+import { getHashes, createHash } from 'node:crypto';
+import type { ConnectionEntry, Options } from '@openvpnd/config';
+import {
+  type ControlSettings,
+  expandDefaultCiphers,
+  expectedOptionsString,
+  normaliseCiphers,
+  type OptionsStringInput,
+  optionsString,
+  ownIvProto,
+  ownPeerInfo,
+  type PeerPolicy,
+  remoteCertTls,
+} from '@openvpnd/control-processor';
+import type { Credentials } from './host/credentials.js';
+import { OPENVPN_VERSION } from './version.js';
+
+/** An option value that only turns out to be wrong when it meets what this build can do. The message is complete. */
+export class OptionValueError extends Error {
+  readonly code = 'ERR_OPTION_VALUE';
+  override readonly name = 'OptionValueError';
+}
+
+/** OpenVPN 2.6: TUN_MTU_MAX_MIN; what we tell a server that it may push. */
+const TUN_MTU_MAX = 1600;
+const SCHEDULED_EXIT_MS = 5000;
+
+/**
+ * What the control channel works by, from the options.
+ *
+ * @throws OptionValueError for a cipher or digest that does not exist here
+ */
+export function controlSettings(options: Options, entry: ConnectionEntry, credentials?: Credentials): ControlSettings {
+  const { tls, dataChannel } = options;
+  const { renegotiation } = tls;
+  const isServer = options.mode === 'server';
+  const ciphers = normaliseCiphers(expandDefaultCiphers(dataChannel.dataCiphers));
+  if (!ciphers.ok) {
+    throw new OptionValueError(
+      `--data-ciphers ${dataChannel.dataCiphers}: ${ciphers.reason}; allowed are AES-128-GCM, AES-192-GCM, AES-256-GCM and CHACHA20-POLY1305`,
+    );
+  }
+  const strings = optionsStringInput(options, entry, ciphers.value);
+  const ivProto = ownIvProto('p2mp', { exporter: true });
+  const fallback = dataChannel.dataCiphersFallback;
+  const peerInfo = ownPeerInfo({
+    level: isServer ? 0 : tls.pushPeerInfo ? 3 : 2,
+    version: OPENVPN_VERSION,
+    platform: 'linux',
+    tunMtuMax: Math.max(TUN_MTU_MAX, entry.tunMtu),
+    dataCiphers: ciphers.value,
+    ivProto,
+    compression: 'none',
+    ...(tls.pushPeerInfo
+      ? { environment: options.process.environment.filter(({ name }) => /^(UV_|IV_(GUI_VER|SSO)$)/.test(name)) }
+      : {}),
+  });
+  return {
+    handWindowMs: tls.handshakeWindowSeconds * 1000,
+    tranWindowMs: tls.transitionWindowSeconds * 1000,
+    renegMs: renegotiation.maxSeconds * 1000,
+    ...(renegotiation.minSeconds === undefined ? {} : { renegMinMs: renegotiation.minSeconds * 1000 }),
+    tlsTimeoutMs: tls.retransmitSeconds * 1000,
+    maxPacketBytes: entry.maxControlPacketBytes,
+    transportOverheadBytes: 48,
+    optionsString: optionsString(strings),
+    expectedOptionsString: expectedOptionsString(strings),
+    dataCiphers: ciphers.value,
+    ...(fallback === undefined ? {} : { fallbackCipher: fallback }),
+    ...(peerInfo === undefined ? {} : { peerInfo }),
+    ivProto,
+    pull: options.client !== undefined,
+    ...(credentials === undefined ? {} : { credentials }),
+    peerPolicy: peerPolicy(options),
+    tunMtu: entry.tunMtu,
+    scheduledExitMs: SCHEDULED_EXIT_MS,
+  };
+}
+
+function optionsStringInput(
+  options: Options,
+  entry: ConnectionEntry,
+  dataCiphers: readonly string[],
+): OptionsStringInput {
+  const { auth, cipher } = options.dataChannel;
+  return {
+    role: options.tls.role,
+    pointToPoint: options.mode === 'p2p' && options.client === undefined,
+    deviceType: 'tun',
+    tunMtu: entry.occMtu,
+    protocol: 'udp',
+    ...(cipher === undefined ? {} : { cipher }),
+    dataCiphers,
+    auth,
+    digestBytes: digestBytes(auth),
+    tlsAuth: entry.controlWrap.kind === 'tls-auth',
+    ...(entry.controlWrap.kind === 'tls-auth' && entry.controlWrap.direction !== undefined
+      ? { keyDirection: entry.controlWrap.direction }
+      : {}),
+  };
+}
+
+function digestBytes(name: string): number {
+  if (name === 'none') return 0;
+  if (!getHashes().some((hash) => hash.toLowerCase() === name.toLowerCase())) {
+    throw new OptionValueError(`--auth ${name}: no such message digest; SHA1, SHA256, SHA384 and SHA512 are usual`);
+  }
+  return createHash(name).digest().length;
+}
+
+/** --remote-cert-tls, --remote-cert-ku, --remote-cert-eku, --verify-x509-name. */
+function peerPolicy(options: Options): PeerPolicy {
+  const { tls } = options;
+  return {
+    requireCertificate: true,
+    ...(tls.remoteCertTls === undefined ? {} : remoteCertTls(tls.remoteCertTls)),
+    ...(tls.remoteCertKu === undefined ? {} : { keyUsage: tls.remoteCertKu }),
+    ...(tls.remoteCertEku === undefined ? {} : { extendedKeyUsage: tls.remoteCertEku }),
+    ...(tls.verifyX509Name === undefined
+      ? {}
+      : { name: { kind: tls.verifyX509Name.type, value: tls.verifyX509Name.name } }),
+  };
+}

@@ -1,0 +1,126 @@
+import {
+  type ConnectionEntry,
+  type Options,
+  parsePushReply,
+  type PulledOptions,
+  type RedirectGateway as RedirectOption,
+} from '@openvpnd/config';
+import type { PulledOptions as NegotiatedByPush, ProtocolFlag } from '@openvpnd/control-processor';
+import type { PeerSettings } from '@openvpnd/data-channel';
+import { pulledPeerSettings } from './peer-settings.js';
+import type { RedirectGateway, TunnelPlanInput } from './tunnel-plan.js';
+
+/** What a client makes of the options that its server pushed, together with its own. */
+export interface ImportedOptions {
+  readonly pulled: PulledOptions;
+  /** What the control channel has to know. */
+  readonly negotiated: NegotiatedByPush;
+  /** Timers and limits of the data channel from now on. */
+  readonly peer: PeerSettings;
+  /** How the device and the routes are to be. */
+  readonly plan: TunnelPlanInput;
+}
+
+/** Not ok: the connection must not go on. */
+export type ImportResult =
+  | { readonly ok: true; readonly imported: ImportedOptions; readonly lines: readonly string[] }
+  | { readonly ok: false; readonly lines: readonly string[] };
+
+const PROTOCOL_FLAGS: readonly ProtocolFlag[] = ['cc-exit', 'tls-ekm', 'dyn-tls-crypt', 'aead-epoch'];
+
+/**
+ * Judges a server's options by what the client allows and merges them with its own. `lines` are for the log.
+ * OpenVPN: do_up()'s import of options, apply_push_options().
+ */
+export function importOptions(options: Options, entry: ConnectionEntry, pushed: readonly string[]): ImportResult {
+  const { client } = options;
+  const result = parsePushReply(pushed, {
+    routeNopull: client?.routeNopull ?? false,
+    pullFilters: client?.pullFilters ?? [],
+  });
+  if (!result.ok) return { ok: false, lines: [...result.log, result.reason] };
+  const { pulled } = result;
+  const lines = [...result.log];
+  if (pulled.pingSeconds !== undefined || pulled.pingTimeout !== undefined) {
+    lines.push('OPTIONS IMPORT: timers and/or timeouts modified');
+  }
+  if (pulled.ifconfig !== undefined || pulled.ifconfigIpv6 !== undefined) {
+    lines.push('OPTIONS IMPORT: --ifconfig/up options modified');
+  }
+  if (pulled.routes.routes.length + pulled.routes.routesIpv6.length > 0) lines.push('OPTIONS IMPORT: route options modified');
+  if (pulled.routes.gateway !== undefined) lines.push('OPTIONS IMPORT: route-related options modified');
+  if (pulled.dns.dhcpOptions.length > 0) lines.push('OPTIONS IMPORT: --ip-win32 and/or --dhcp-option options modified');
+  if (pulled.tunMtu !== undefined) lines.push(`OPTIONS IMPORT: tun-mtu set to ${pulled.tunMtu}`);
+  return {
+    ok: true,
+    lines,
+    imported: {
+      pulled,
+      negotiated: negotiatedByPush(pulled),
+      peer: pulledPeerSettings(options, entry, pulled),
+      plan: planInput(options, entry, pulled),
+    },
+  };
+}
+
+function negotiatedByPush(pulled: PulledOptions): NegotiatedByPush {
+  const { protocolFlags } = pulled;
+  const known = PROTOCOL_FLAGS.filter((flag) => protocolFlags.includes(flag));
+  const unknown = protocolFlags.filter((flag) => !(PROTOCOL_FLAGS as readonly string[]).includes(flag));
+  return {
+    cipher: pulled.cipher,
+    peerId: pulled.peerId,
+    keyDerivation: pulled.keyDerivation === 'tls-ekm' || known.includes('tls-ekm') ? 'tls-ekm' : 'prf',
+    protocolFlags: known,
+    unsupported: unknown.map((flag) => `protocol-flags ${flag}`),
+  };
+}
+
+/** How the device and the routes are to be: by the options alone, or with what was pulled over them. */
+export function planInput(options: Options, entry: ConnectionEntry, pulled?: PulledOptions): TunnelPlanInput {
+  const { device, routes } = options;
+  const ifconfig = pulled?.ifconfig ?? device.ifconfig;
+  const ifconfigIpv6 = pulled?.ifconfigIpv6 ?? device.ifconfigIpv6;
+  const redirect = mergeRedirect(routes.redirect, pulled?.routes.redirect);
+  const gateway = pulled?.routes.gateway ?? routes.gateway;
+  const gatewayIpv6 = pulled?.routes.gatewayIpv6 ?? routes.gatewayIpv6;
+  const metric = pulled?.routes.metric ?? routes.metric;
+  const ipv4Routes = [...routes.routes, ...(pulled?.routes.routes ?? [])];
+  const ipv6Routes = [...routes.routesIpv6, ...(pulled?.routes.routesIpv6 ?? [])];
+  return {
+    topology: pulled?.topology ?? device.topology,
+    tunMtu: pulled?.tunMtu ?? entry.tunMtu,
+    ...(ifconfig && { ifconfig }),
+    ...(ifconfigIpv6 && { ifconfigIpv6: { address: ifconfigIpv6.local, prefixBits: ifconfigIpv6.bits } }),
+    routes: ipv4Routes.map(({ network, netmask, gateway: via, metric: cost }) => ({
+      network,
+      netmask,
+      ...(via === undefined ? {} : { gateway: via }),
+      ...(cost === undefined ? {} : { metric: cost }),
+    })),
+    ipv6Routes: ipv6Routes.map(({ network, bits, gateway: via, metric: cost }) => ({
+      network,
+      prefixBits: bits,
+      ...(via === undefined ? {} : { gateway: via }),
+      ...(cost === undefined ? {} : { metric: cost }),
+    })),
+    ...(gateway === undefined ? {} : { routeGateway: gateway }),
+    ...(gatewayIpv6 === undefined ? {} : { ipv6RouteGateway: gatewayIpv6 }),
+    ...(metric === undefined ? {} : { routeMetric: metric }),
+    ...(redirect && { redirectGateway: redirect }),
+  };
+}
+
+function mergeRedirect(own: RedirectOption | undefined, pulled: RedirectOption | undefined): RedirectGateway | undefined {
+  const flags = pulled ?? own;
+  if (flags === undefined) return undefined;
+  return {
+    private: !flags.reroute,
+    def1: flags.def1,
+    local: flags.local,
+    autolocal: flags.autolocal,
+    blockLocal: flags.blockLocal,
+    ipv4: flags.ipv4,
+    ipv6: flags.ipv6,
+  };
+}

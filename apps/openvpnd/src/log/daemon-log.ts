@@ -1,0 +1,48 @@
+import type { Log, LogFields } from '@openvpnd/sans-io';
+import { EVENT_LINES } from './event-lines.js';
+import type { LineWriter } from './line-writer.js';
+
+/** From this verbosity on also the events that have no line of OpenVPN's are printed, with their fields. */
+const RAW_EVENTS_VERB = 7;
+
+/** Fields that every event of one source is given, asked for anew each time: the name of a peer may change. */
+export type Surroundings = () => LogFields;
+
+/**
+ * The daemon's log: OpenVPN's lines, those of the host as they are and those of the protocol packages through
+ * {@link EVENT_LINES}.
+ */
+export class DaemonLog {
+  readonly #writer: LineWriter;
+  readonly #verbosity: number;
+
+  constructor(writer: LineWriter, verbosity: number) {
+    this.#writer = writer;
+    this.#verbosity = verbosity;
+  }
+
+  /** Prints a line from `verb` on; 0 is always. */
+  say(verb: number, text: string): void {
+    if (verb <= this.#verbosity) this.#writer.write(text);
+  }
+
+  /** A log for a protocol package. `prefix` stands in front of each line: `client1/192.0.2.7:40112 `. */
+  events(prefix: () => string, surroundings: Surroundings = () => ({})): Log {
+    const print = (event: string, fields: LogFields | undefined): void => {
+      const line = EVENT_LINES[event];
+      if (line === undefined) {
+        if (this.#verbosity >= RAW_EVENTS_VERB) this.#writer.write(`${prefix()}${event}${spell(fields)}`);
+        return;
+      }
+      if (line.verb > this.#verbosity) return;
+      const text = line.text({ ...surroundings(), ...fields });
+      for (const part of typeof text === 'string' ? [text] : text) this.#writer.write(prefix() + part);
+    };
+    return { error: print, warn: print, info: print, debug: print };
+  }
+}
+
+function spell(fields: LogFields | undefined): string {
+  const parts = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
+  return parts.map(([name, value]) => ` ${name}=${JSON.stringify(value)}`).join('');
+}

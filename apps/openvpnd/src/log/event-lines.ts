@@ -1,0 +1,171 @@
+import type { LogFields } from '@openvpnd/sans-io';
+
+/** The line that stands for an event, and from which `--verb` on it is printed. Undefined: nothing. */
+export interface EventLine {
+  readonly verb: number;
+  readonly text: (fields: LogFields) => string | readonly string[];
+}
+
+/** Errors and what people grep for are printed at the default verbosity. OpenVPN: M_INFO, D_TLS_ERRORS. */
+const ALWAYS = 1;
+/** OpenVPN: D_HANDSHAKE, D_PUSH and their like, the usual `verb 3`. */
+const USUAL = 3;
+/** OpenVPN: D_SHOW_PARMS and details. */
+const DETAIL = 4;
+
+/**
+ * OpenVPN's line for each event of the protocol packages. People and tools grep for these lines: they are an interface.
+ */
+export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
+  // Certificates.
+  'verify.ok': { verb: ALWAYS, text: (f) => `VERIFY OK: depth=${f.depth}, ${f.subject}` },
+  'verify.error': { verb: ALWAYS, text: (f) => `VERIFY ERROR: depth=${f.depth}, error=${f.error}: ${f.subject}` },
+  'verify.ku-ok': { verb: ALWAYS, text: () => 'VERIFY KU OK' },
+  'verify.ku-error': { verb: ALWAYS, text: (f) => [`VERIFY KU ERROR`, ...reason(f)] },
+  'verify.eku': {
+    verb: USUAL,
+    text: (f) => [
+      'Validating certificate extended key usage',
+      `++ Certificate has EKU (str) ${f.name}, expects ${f.expected}`,
+    ],
+  },
+  'verify.eku-ok': { verb: ALWAYS, text: () => 'VERIFY EKU OK' },
+  'verify.eku-error': { verb: ALWAYS, text: () => 'VERIFY EKU ERROR' },
+  'verify.x509name-ok': { verb: ALWAYS, text: (f) => `VERIFY X509NAME OK: ${f.name}` },
+  'verify.x509name-error': { verb: ALWAYS, text: (f) => `VERIFY X509NAME ERROR: ${f.name}, must be ${f.expected}` },
+  'verify.no-certificate': { verb: ALWAYS, text: () => 'TLS Error: peer did not present a certificate' },
+  'verify.no-common-name': {
+    verb: ALWAYS,
+    text: (f) => `VERIFY ERROR: could not extract CN from X509 subject string ('${f.subject}') -- note that the field length is limited to 64 characters`,
+  },
+
+  // TLS.
+  'session.incoming': { verb: USUAL, text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${f.sessionId}` },
+  'session.takeover': { verb: USUAL, text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted' },
+  'session.peer-initiated': {
+    verb: ALWAYS,
+    text: (f) => `[${f.commonName ?? 'UNDEF'}] Peer Connection Initiated with ${f.from ?? 'peer'}`,
+  },
+  'session.not-connected': { verb: ALWAYS, text: () => 'TLS Error: the peer never asked for its options' },
+  'tls.control-channel': {
+    verb: ALWAYS,
+    text: (f) => `Control Channel: ${f.version}, cipher ${f.version} ${f.cipher}${f.detail ? `, ${f.detail}` : ''}`,
+  },
+  'tls.failed': {
+    verb: ALWAYS,
+    text: (f) => [
+      `OpenSSL: ${f.reason}`,
+      'TLS_ERROR: BIO read tls_read_plaintext error',
+      'TLS Error: TLS object -> incoming plaintext read error',
+    ],
+  },
+  'tls.handshake-timeout': {
+    verb: ALWAYS,
+    text: (f) =>
+      `TLS Error: TLS key negotiation failed to occur within ${f.seconds} seconds (check your network connectivity)`,
+  },
+  'tls.handshake-failed': { verb: ALWAYS, text: () => 'TLS Error: TLS handshake failed' },
+  'tls.key-exchange-error': { verb: ALWAYS, text: (f) => `TLS Error: ${f.reason}` },
+  'tls.closed-by-peer': { verb: ALWAYS, text: () => 'TLS Error: the peer closed the TLS session' },
+  'tls.soft-reset': {
+    verb: USUAL,
+    text: (f) =>
+      `TLS: soft reset sec=${f.seconds}/${f.limitSeconds} bytes=${f.bytes ?? 0}/${f.limitBytes ?? -1} pkts=${f.packets ?? 0}/${f.limitPackets ?? 0}`,
+  },
+  'tls.soft-reset-received': { verb: DETAIL, text: (f) => `TLS: received P_CONTROL_SOFT_RESET_V1 s=${f.sessionId}` },
+
+  // Options of both ends.
+  'occ.inconsistent': {
+    verb: ALWAYS,
+    text: (f) => `WARNING: '${f.name}' is used inconsistently, local='${f.local}', remote='${f.remote}'`,
+  },
+  'occ.missing-in-remote': {
+    verb: ALWAYS,
+    text: (f) => `WARNING: '${f.name}' is present in local config but missing in remote config, local='${f.local}'`,
+  },
+  'occ.missing-in-local': {
+    verb: ALWAYS,
+    text: (f) => `WARNING: '${f.name}' is present in remote config but missing in local config, remote='${f.remote}'`,
+  },
+  'peer-info': { verb: USUAL, text: (f) => `peer info: ${f.line}` },
+  'ncp.no-common-cipher': {
+    verb: ALWAYS,
+    text: (f) =>
+      `PUSH: No common cipher between server and client. Server data-ciphers: '${f.own}', client supported ciphers '${f.theirs}'`,
+  },
+  'ncp.fallback': { verb: USUAL, text: (f) => `Using data channel cipher '${f.cipher}' since --data-ciphers-fallback is set` },
+  'data-channel.negotiated': {
+    verb: ALWAYS,
+    text: (f) => `Data Channel: cipher '${f.cipher}'${f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`}`,
+  },
+
+  // Push.
+  'push.sent': { verb: USUAL, text: (f) => `SENT CONTROL [${f.commonName ?? 'UNDEF'}]: '${f.text}' (status=1)` },
+  'push.received': { verb: USUAL, text: (f) => `PUSH: Received control message: '${f.text}'` },
+  'push.no-reply': { verb: ALWAYS, text: (f) => `No reply from server to push requests in ${f.seconds}s` },
+  'push.unsupported-option': {
+    verb: ALWAYS,
+    text: (f) => `Options error: the server pushed '${f.option}', which is not supported`,
+  },
+  'auth.refused': { verb: ALWAYS, text: () => 'TLS Auth Error: the peer was refused' },
+  'auth.identity-changed': {
+    verb: ALWAYS,
+    text: (f) => `TLS Auth Error: TLS object ${f.what} attempted to change from '${f.was}' to '${f.is}' -- tunnel disabled`,
+  },
+
+  // Client.
+  'client.auth-failed': { verb: ALWAYS, text: (f) => `AUTH: Received control message: ${f.text ?? 'AUTH_FAILED'}` },
+  'client.server-poll-timeout': { verb: ALWAYS, text: () => 'Server poll timeout, restarting' },
+  'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },
+  'client.inactivity-timeout': {
+    verb: ALWAYS,
+    text: (f) => `[${f.commonName ?? 'server'}] Inactivity timeout (--${f.action}), ${f.action === 'ping-exit' ? 'exiting' : 'restarting'}`,
+  },
+  'client.float': { verb: ALWAYS, text: () => 'TLS: the server moved to another address' },
+
+  // Server.
+  'server.full': {
+    verb: ALWAYS,
+    text: (f) => `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})`,
+  },
+  'server.duplicate-common-name': {
+    verb: ALWAYS,
+    text: (f) =>
+      `MULTI: new connection by client '${f.commonName}' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.`,
+  },
+  'server.addresses': {
+    verb: ALWAYS,
+    text: (f) => `MULTI_sva: pool returned IPv4=${f.ipv4 ?? '(Not enabled)'}, IPv6=${f.ipv6 ?? '(Not enabled)'}`,
+  },
+  'server.learn': { verb: USUAL, text: (f) => `MULTI: Learn: ${f.network} -> ${f.name}` },
+  'server.learn-refused': { verb: ALWAYS, text: (f) => `MULTI: ${f.network} not learned: ${f.reason}` },
+  'server.pool-exhausted': {
+    verb: ALWAYS,
+    text: () => 'MULTI: no free --ifconfig-pool addresses are available',
+  },
+  'server.no-common-name': { verb: ALWAYS, text: () => 'TLS Auth Error: the client certificate has no common name' },
+  'server.client-disabled': {
+    verb: ALWAYS,
+    text: () => "MULTI: client has been rejected due to 'disable' directive",
+  },
+  'server.client-config-refused': {
+    verb: ALWAYS,
+    text: (f) => `TLS Auth Error: --client-config-dir authentication failed for common name '${f.commonName}' ${f.reason}`,
+  },
+  'server.float': { verb: ALWAYS, text: (f) => `Float requested for peer, now at ${f.to}` },
+  'server.float-refused': {
+    verb: ALWAYS,
+    text: (f) => `Disallow float to an address taken by another client: ${f.to}`,
+  },
+  'server.inactivity-timeout': {
+    verb: ALWAYS,
+    text: (f) => `[${f.commonName ?? 'UNDEF'}] Inactivity timeout (--${f.action}), restarting`,
+  },
+  'server.remote-exit': { verb: ALWAYS, text: () => 'OCC exit message received by peer' },
+  'server.cc-exit': { verb: ALWAYS, text: () => ['CC-EEN exit message received by peer', 'Delayed exit in 5 seconds'] },
+  'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
+};
+
+function reason(fields: LogFields): string[] {
+  return fields.reason === undefined ? [] : [String(fields.reason)];
+}

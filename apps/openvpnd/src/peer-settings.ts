@@ -1,0 +1,42 @@
+import type { ConnectionEntry, MssFix, Options, PingOptions, PulledOptions } from '@openvpnd/config';
+import type { PeerSettings } from '@openvpnd/data-channel';
+
+const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<MssFix['basis'], string>;
+
+/** Timers and limits of a peer's data channel, from the options alone: a server's clients, and a client before it has pulled. */
+export function peerSettings(options: Options, entry: ConnectionEntry): PeerSettings {
+  const { replayWindow } = options.dataChannel;
+  const { renegotiation } = options.tls;
+  return {
+    ...timers(options.ping),
+    ...(entry.mssFix === undefined ? {} : { mssfix: { bytes: entry.mssFix.bytes, limits: LIMITS[entry.mssFix.basis] } }),
+    replayWindow,
+    ...(renegotiation.bytes === undefined ? {} : { renegotiateBytes: renegotiation.bytes }),
+    renegotiatePackets: renegotiation.packets,
+  };
+}
+
+/** What a server's push changes about them. */
+export function pulledPeerSettings(options: Options, entry: ConnectionEntry, pulled: PulledOptions): PeerSettings {
+  return {
+    ...peerSettings(options, entry),
+    ...timers({
+      ...options.ping,
+      ...(pulled.pingSeconds === undefined ? {} : { sendSeconds: pulled.pingSeconds }),
+      ...(pulled.pingTimeout === undefined
+        ? {}
+        : { timeout: pulled.pingTimeout.seconds === 0 ? undefined : pulled.pingTimeout }),
+    }),
+  };
+}
+
+function timers(ping: Pick<PingOptions, 'sendSeconds' | 'timeout'>): PeerSettings {
+  const { timeout } = ping;
+  return {
+    pingMs: ping.sendSeconds === 0 ? undefined : ping.sendSeconds * 1000,
+    silence:
+      timeout === undefined
+        ? undefined
+        : { ms: timeout.seconds * 1000, signal: timeout.action === 'exit' ? 'ping-exit' : 'ping-restart' },
+  };
+}
