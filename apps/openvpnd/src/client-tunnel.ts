@@ -2,7 +2,8 @@ import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import type { ExternalMux } from '@openvpnd/external-mux';
-import { FATE_INNER, FATE_PUNT, FATE_SEAL, FATE_TO_DEVICE, type LinkAddress, type PacketVector } from '@openvpnd/memory';
+import type { InternalMux } from '@openvpnd/internal-mux';
+import { FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { emitOccMessage } from '@openvpnd/wire';
 import type { RunSignal } from './host/signals.js';
@@ -21,6 +22,7 @@ export interface ClientTunnelOptions {
   /** With room for one peer. */
   readonly dataChannel: DataChannel;
   readonly mux: ExternalMux;
+  readonly internalMux: InternalMux;
   /** Where the server is, and through which link. */
   readonly remote: LinkAddress;
   /** Timers of the data channel until the server has pushed its own. */
@@ -43,6 +45,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #multi: TlsMulti;
   readonly #dataChannel: DataChannel;
   readonly #mux: ExternalMux;
+  readonly #internalMux: InternalMux;
   #answerDeadline: Instant = NEVER;
   /** Set while we say goodbye. */
   #exit: { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean } | undefined;
@@ -53,6 +56,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#multi = options.multi;
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
+    this.#internalMux = options.internalMux;
   }
 
   /** Sends the first packet. Call once, before anything else. */
@@ -77,18 +81,12 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     for (const { slot, address } of this.#mux.floated(rx)) {
       if (this.#mux.commitFloat(slot, address)) this.#options.log?.info('client.float');
     }
-    for (let row = 0; row < rx.count; row++) {
-      if (rx.fate[row] === FATE_INNER) rx.fate[row] = FATE_TO_DEVICE;
-    }
+    this.#internalMux.checkBatch(rx);
     return join(actions, this.#handleSignals(now));
   }
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
-    for (let row = 0; row < tx.count; row++) {
-      if (tx.fate[row] !== FATE_INNER) continue;
-      tx.slot[row] = SLOT;
-      tx.fate[row] = FATE_SEAL;
-    }
+    this.#internalMux.routeBatch(tx);
     this.#dataChannel.sealBatch(now, tx);
     this.#mux.addressBatch(tx);
     return this.#handleSignals(now);
@@ -126,12 +124,13 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
    */
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
     if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
-    const count = this.#options.exitNotify;
+    const ends = signal === 'SIGTERM' || signal === 'SIGINT';
+    const count = ends ? this.#options.exitNotify : 0;
     if (count === 0 || !this.#multi.connected) return this.#end(signal, '', 'hard');
     this.#options.log?.info('client.exit-notify', { signal });
     const { handled, actions } = this.#multi.notifyExit(now);
     this.#exit = {
-      signal,
+      signal: 'SIGTERM',
       remaining: count,
       onControlChannel: handled,
       next: handled ? now + count * EXIT_NOTIFY_INTERVAL_MS : now,

@@ -2,10 +2,20 @@ import type { ClientConfig } from '@openvpnd/config';
 import type { TlsMulti } from '@openvpnd/control-processor';
 import type { Log } from '@openvpnd/sans-io';
 
+/** How log lines call a client. */
+export interface PeerDescription {
+  /** `client1/192.0.2.7:40112`, and before it is known by its address alone. */
+  readonly name: string;
+  /** `[AF_INET]192.0.2.7:40112` */
+  readonly from: string;
+  readonly commonName: string | undefined;
+  readonly [field: string]: string | undefined;
+}
+
 /** What makes the modules of a client: its log first, because the control channel writes to it. */
 export interface ServerPeerOptions {
   readonly address: string;
-  readonly createLog: (name: () => string) => Log;
+  readonly createLog: (describe: () => PeerDescription) => Log;
   readonly createMulti: (log: Log) => TlsMulti;
 }
 
@@ -13,7 +23,7 @@ export interface ServerPeerOptions {
 export class ServerPeer {
   readonly multi: TlsMulti;
   readonly log: Log;
-  /** In OpenVPN's notation without the family; changes when the client floats. */
+  /** In OpenVPN's notation, `[AF_INET]192.0.2.7:40112`; changes when the client floats. */
   address: string;
   /** Known once the client has authenticated. */
   commonName: string | undefined;
@@ -26,12 +36,14 @@ export class ServerPeer {
 
   constructor(options: ServerPeerOptions) {
     this.address = options.address;
-    this.log = options.createLog(() => this.name);
+    this.log = options.createLog(() => this.describe());
     this.multi = options.createMulti(this.log);
   }
 
-  /** How the log calls the client: `client1/192.0.2.7:40112`, and before it is known by its address alone. */
-  get name(): string {
-    return this.commonName === undefined ? this.address : `${this.commonName}/${this.address}`;
+  /** How log lines call the client now. */
+  describe(): PeerDescription {
+    const { address, commonName } = this;
+    const bare = address.replace(/^\[AF_INET6?\]/, '');
+    return { name: commonName === undefined ? bare : `${commonName}/${bare}`, from: address, commonName };
   }
 }

@@ -12,7 +12,7 @@ import type { ClientConfigAnswer } from './client-config.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
 import { applyKeyAction } from './install-keys.js';
 import { pushedOptions } from './pushed-options.js';
-import { ServerPeer } from './server-peer.js';
+import { type PeerDescription, ServerPeer } from './server-peer.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
@@ -33,11 +33,10 @@ export interface ServerTunnelOptions {
   readonly push: readonly string[];
   /** --client-config-dir. */
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
-  readonly duplicateCn: boolean;
   /** --explicit-exit-notify: 0 not at all, 1 RESTART, 2 RESTART,[N]. */
   readonly exitNotify: number;
-  /** A log whose lines begin with what `name` returns at that moment. */
-  readonly peerLog: (name: () => string) => Log;
+  /** A log whose lines name the client as `describe` calls it at that moment. */
+  readonly peerLog: (describe: () => PeerDescription) => Log;
   readonly log: Log;
 }
 
@@ -176,6 +175,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         return;
       case 'drop':
         return;
+      case 'stateful':
+        // Only a tls-crypt-v2 client asks for it, and that is not configured.
+        return;
       case 'accept': {
         if (this.#exit !== undefined) return;
         const instance = this.#createInstance(now, address, answer);
@@ -198,7 +200,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       return undefined;
     }
     const peer = new ServerPeer({
-      address: formatEndpoint(address),
+      address: formatLinkAddress(address),
       createLog: this.#options.peerLog,
       createMulti: (peerLog) => this.#options.createMulti(slot, accepted, peerLog),
     });
@@ -299,14 +301,10 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const { modules: peer } = instance;
     if (commonName === undefined) return;
     peer.commonName = commonName;
-    if (!this.#options.duplicateCn) {
-      for (const other of this.#multiContext.byCommonName(commonName)) {
-        if (other === instance) continue;
-        this.#options.log.warn('server.duplicate-common-name', { commonName });
-        this.#remove(other);
-      }
+    for (const other of this.#multiContext.setCommonName(instance.slot, commonName)) {
+      this.#options.log.warn('server.duplicate-common-name', { commonName });
+      this.#remove(other);
     }
-    this.#multiContext.setCommonName(instance.slot, commonName);
   }
 
   #push(now: Instant, instance: Instance, actions: TunnelAction[]): void {
@@ -324,7 +322,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     for (const route of assigned.routes) {
       const result = this.#options.internalMux.addRoute(slot, route);
       const network = formatRoute(route);
-      if (result === 'added' || result === 'replaced') peer.log.info('server.learn', { network, name: peer.name });
+      if (result === 'added' || result === 'replaced') peer.log.info('server.learn', { network });
       else peer.log.warn('server.learn-refused', { network, reason: result });
     }
     const options = pushedOptions(this.#options.push, peer.config, assigned.addresses);
@@ -335,7 +333,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const peer = this.#multiContext.bySlot(slot)?.modules;
     if (peer === undefined) return;
     const to = formatLinkAddress(address);
-    if (this.#mux.commitFloat(slot, address)) {
+    // Both tables agree on who holds an address.
+    if (this.#mux.commitFloat(slot, address) && this.#multiContext.setAddress(slot, address)) {
       peer.log.info('server.float', { to });
       peer.address = to;
     } else {

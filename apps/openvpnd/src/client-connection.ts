@@ -1,0 +1,99 @@
+import type { ConnectionEntry } from '@openvpnd/config';
+import { TlsMulti } from '@openvpnd/control-processor';
+import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import type { ControlWrapFactory } from '@openvpnd/control-wrap';
+import { DataChannel } from '@openvpnd/data-channel';
+import { ExternalMux, formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
+import { InternalMux } from '@openvpnd/internal-mux';
+import { evpBackend } from '@openvpnd/packet-io';
+import { ClientTunnel } from './client-tunnel.js';
+import { controlSettings } from './control-settings.js';
+import type { Credentials } from './host/credentials.js';
+import type { ResolvedAddress } from './host/resolve.js';
+import type { SignalInfo } from './host/signals.js';
+import type { TunnelInterface } from './host/tunnel-interface.js';
+import { importOptions } from './import-options.js';
+import { peerSettings } from './peer-settings.js';
+import type { Run } from './run.js';
+import { printStatistics } from './statistics.js';
+import { TunnelDriver } from './tunnel-driver.js';
+import { openUdpSocket } from './udp-socket.js';
+
+/** What one attempt of a client works with, beside the run. */
+export interface ClientConnectionOptions {
+  readonly entry: ConnectionEntry;
+  readonly remote: ResolvedAddress & { readonly port: number };
+  readonly engines: TlsEngineFactory;
+  readonly wraps: ControlWrapFactory;
+  readonly credentials: Credentials | undefined;
+  /** Kept across connections while `--persist-tun` holds. */
+  readonly tunnelInterface: TunnelInterface;
+  /** Called when the interface is up and the tunnel carries data. */
+  readonly connected: () => void;
+}
+
+/**
+ * Connects to one address of one remote and stays until a signal ends it, from inside or outside. The socket and the sessions are
+ * gone afterwards; the interface is the caller's. OpenVPN: tunnel_point_to_point().
+ *
+ * @throws when the socket cannot be opened or the interface not be set up
+ */
+export async function runConnection(run: Run, connection: ClientConnectionOptions): Promise<SignalInfo> {
+  const { options, log, clock, random, unixTime, inbox } = run;
+  const { entry, remote, tunnelInterface } = connection;
+  const say = (line: string): void => log.say(1, line);
+  const link = await openUdpSocket(options, entry, remote, say);
+  const from = formatLinkAddress(linkAddress(remote));
+  const events = log.events(
+    () => '',
+    () => ({ from }),
+  );
+  const multi = new TlsMulti({
+    role: 'client',
+    mode: 'p2mp',
+    settings: controlSettings(options, entry, connection.credentials),
+    engines: connection.engines,
+    wraps: connection.wraps,
+    random,
+    unixTime,
+    wake: () => driver.wake(),
+    log: events,
+  });
+  const dataChannel = new DataChannel({ backend: evpBackend(), maxPeers: 1 });
+  const tunnel = new ClientTunnel({
+    multi,
+    dataChannel,
+    mux: new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float }),
+    internalMux: new InternalMux({ role: 'client' }),
+    remote: linkAddress(remote, link.id),
+    peer: peerSettings(options, entry),
+    importOptions: (pushed) => {
+      const result = importOptions(options, entry, pushed);
+      for (const line of result.lines) log.say(3, line);
+      return result.ok ? result.imported : undefined;
+    },
+    connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
+    exitNotify: entry.exitNotify,
+    log: events,
+  });
+  const driver: TunnelDriver = new TunnelDriver(run, {
+    tunnel,
+    link,
+    tunMtu: entry.tunMtu,
+    configure: async (imported) => {
+      driver.setDevice(await tunnelInterface.bringUp(imported.plan, remote));
+      connection.connected();
+      say('Initialization Sequence Completed');
+    },
+  });
+  inbox.onStatistics(() => printStatistics(say, dataChannel.counters(0)));
+  try {
+    driver.execute(tunnel.start(clock.now()));
+    return await driver.ended;
+  } finally {
+    inbox.onStatistics(undefined);
+    driver.stop();
+    tunnel.close();
+    link.close();
+  }
+}

@@ -1,0 +1,149 @@
+import type { Options } from '@openvpnd/config';
+import { parseArguments, usage } from '@openvpnd/config';
+import { nodeClock } from '@openvpnd/event-loop/node';
+import { configFiles } from './host/config-files.js';
+import { describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
+import { readSource, SourceFileError } from './host/source-files.js';
+import { systemRandom } from './host/system-random.js';
+import { DaemonLog } from './log/daemon-log.js';
+import { LineWriter } from './log/line-writer.js';
+import type { Run } from './run.js';
+import { runClient } from './run-client.js';
+import { nativeInterface, runServer } from './run-server.js';
+import { namedSources } from './tls-engines.js';
+import { versionLines } from './version.js';
+import { removePidFile, writePidFile } from './host/pid-file.js';
+
+/** OpenVPN's exit statuses. */
+const EXIT_GOOD = 0;
+const EXIT_ERROR = 1;
+/** OpenVPN's line behind errors of options. */
+const SEE_HELP = 'Use --help for more information.';
+
+/**
+ * The daemon, from its arguments to its exit status. OpenVPN: openvpn_main().
+ */
+export async function runDaemon(argv: readonly string[]): Promise<number> {
+  const inbox = new SignalInbox();
+  const startDirectory = process.cwd();
+  let pidFile: string | undefined;
+  try {
+    for (;;) {
+      // Relative paths of a second reading count from where the first one started.
+      process.chdir(startDirectory);
+      const read = readOptions(argv);
+      if (typeof read === 'number') return read;
+      if (read.options.process.pidFile !== undefined && pidFile === undefined) {
+        pidFile = read.options.process.pidFile;
+        writePidFile(pidFile);
+      }
+      const info = await runOnce(read, inbox);
+      if (info === undefined) return EXIT_ERROR;
+      if (info.signal !== 'SIGHUP') return EXIT_GOOD;
+    }
+  } finally {
+    inbox.close();
+    if (pidFile !== undefined) removePidFile(pidFile);
+  }
+}
+
+interface Reading {
+  readonly options: Options;
+  readonly log: DaemonLog;
+  readonly writer: LineWriter;
+}
+
+/** The options and the log that they ask for, or the status to exit with. */
+function readOptions(argv: readonly string[]): Reading | number {
+  const result = parseArguments(argv, configFiles);
+  if (result.ok && result.standAlone === 'help') {
+    process.stdout.write(usage());
+    // As OpenVPN: who asks for help has not started anything.
+    return EXIT_ERROR;
+  }
+  if (result.ok && result.standAlone === 'version') {
+    process.stdout.write(`${versionLines().join('\n')}\n`);
+    return EXIT_GOOD;
+  }
+  if (!result.ok || result.standAlone !== undefined) return complain(result.ok ? [] : result.errors);
+  const { options, warnings } = result;
+  const unreadable: string[] = [];
+  try {
+    if (options.process.directory !== undefined) process.chdir(options.process.directory);
+  } catch (error) {
+    unreadable.push(`Options error: --cd fails with '${options.process.directory}': ${(error as Error).message}`);
+  }
+  for (const source of namedSources(options)) {
+    try {
+      readSource(source);
+    } catch (error) {
+      if (!(error instanceof SourceFileError)) throw error;
+      unreadable.push(`Options error: ${error.message}`);
+    }
+  }
+  if (unreadable.length > 0) return complain([...unreadable, 'Options error: Please correct these errors.']);
+  const { file, timestamps, verbosity } = options.log;
+  let writer: LineWriter;
+  try {
+    writer = new LineWriter({ timestamps, microseconds: verbosity >= 4, ...(file === undefined ? {} : { file }) });
+  } catch (error) {
+    return complain([`Options error: --log fails with '${file?.path}': ${(error as Error).message}`]);
+  }
+  const log = new DaemonLog(writer, verbosity);
+  for (const warning of warnings) log.say(1, warning);
+  return { options, log, writer };
+}
+
+function complain(errors: readonly string[]): number {
+  for (const error of [...errors, SEE_HELP]) process.stdout.write(`${error}\n`);
+  return EXIT_ERROR;
+}
+
+/** One run with one reading of the options. Undefined: it ended with a fatal error, which is told. */
+async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): Promise<SignalInfo | undefined> {
+  const clock = nodeClock();
+  const epoch = Date.now() - clock.now();
+  const run: Run = {
+    options,
+    log,
+    inbox,
+    clock,
+    random: systemRandom,
+    unixTime: (now) => Math.floor((epoch + now) / 1000),
+  };
+  for (const line of versionLines().slice(0, 2)) log.say(1, line);
+  const tunnelInterface = nativeInterface(run);
+  try {
+    const info = options.mode === 'server' ? await serve(run, tunnelInterface) : await runClient(run, tunnelInterface);
+    await tunnelInterface.takeDown();
+    log.say(1, describeSignal(info, 'process'));
+    return info;
+  } catch (error) {
+    await tunnelInterface.takeDown();
+    if (!isOperational(error)) throw error;
+    log.say(0, error.message);
+    log.say(0, 'Exiting due to fatal error');
+    return undefined;
+  } finally {
+    writer.close();
+  }
+}
+
+/** A server starts anew after SIGUSR1, in the same process with the same options. */
+async function serve(run: Run, tunnelInterface: ReturnType<typeof nativeInterface>): Promise<SignalInfo> {
+  for (;;) {
+    const info = await runServer(run, tunnelInterface);
+    if (info.signal !== 'SIGUSR1') return info;
+    if (!run.options.process.persistTun) await tunnelInterface.takeDown();
+    run.log.say(1, describeSignal(info, 'process'));
+    run.log.say(1, 'Restart pause, 1 second(s)');
+    await run.inbox.wait(1000);
+    const pending = run.inbox.pending;
+    if (pending !== undefined && pending.signal !== 'SIGUSR1') return run.inbox.take() ?? pending;
+  }
+}
+
+/** What the world may do to us, as opposed to a bug of ours: these errors have a code, and a message for people. */
+function isOperational(error: unknown): error is Error {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string';
+}

@@ -1,0 +1,107 @@
+import { TlsMulti } from '@openvpnd/control-processor';
+import { StatelessHandshake } from '@openvpnd/control-wrap';
+import { DataChannel } from '@openvpnd/data-channel';
+import { ExternalMux } from '@openvpnd/external-mux';
+import { InternalMux } from '@openvpnd/internal-mux';
+import { evpBackend, openTun } from '@openvpnd/packet-io';
+import { MultiContext } from '@openvpnd/tunnel-state';
+import { ClientAddressing } from './client-addressing.js';
+import { clientConfigFrom } from './client-config-dir.js';
+import { controlSettings } from './control-settings.js';
+import { controlWraps } from './control-wraps.js';
+import type { SignalInfo } from './host/signals.js';
+import { TunnelInterface } from './host/tunnel-interface.js';
+import { planInput } from './import-options.js';
+import { peerSettings } from './peer-settings.js';
+import type { Run } from './run.js';
+import type { ServerPeer } from './server-peer.js';
+import { ServerTunnel } from './server-tunnel.js';
+import { tlsEngines } from './tls-engines.js';
+import { TunnelDriver } from './tunnel-driver.js';
+import { openUdpSocket } from './udp-socket.js';
+
+/**
+ * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
+ * for the next run. OpenVPN: tunnel_server().
+ *
+ * @throws when socket, device or files cannot be used
+ */
+export async function runServer(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
+  const { options, log, clock, random, unixTime } = run;
+  const [entry] = options.connections;
+  const { server } = options;
+  if (server === undefined) throw new TypeError('not the options of a server');
+  const say = (line: string): void => log.say(1, line);
+
+  const engines = tlsEngines(options);
+  const wraps = controlWraps(options, entry);
+  const settings = controlSettings(options, entry);
+  const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
+  const link = await openUdpSocket(options, entry, undefined, say);
+
+  const maxPeers = server.maxClients;
+  const addressing = new ClientAddressing(options);
+  const events = log.events(() => '');
+  const tunnel: ServerTunnel = new ServerTunnel({
+    multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
+    handshake: new StatelessHandshake({
+      wraps,
+      random,
+      unixTime,
+      handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
+      resetLimit: { count: server.connectFreqInitial.count, seconds: server.connectFreqInitial.seconds },
+    }),
+    mux: new ExternalMux({ random, maxPeers, role: 'server' }),
+    internalMux: new InternalMux({ role: 'server', clientToClient: server.clientToClient }),
+    dataChannel: new DataChannel({ backend: evpBackend(), maxPeers }),
+    createMulti: (slot, accepted, peerLog) =>
+      new TlsMulti({
+        role: 'server',
+        mode: 'p2mp',
+        settings: { ...settings, peerId: slot },
+        engines,
+        wraps,
+        random,
+        unixTime,
+        wake: () => {
+          tunnel.wakePeer(slot);
+          driver.wake();
+        },
+        accepted,
+        log: peerLog,
+      }),
+    addressing,
+    peer: peerSettings(options, entry),
+    push: server.push,
+    clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
+    exitNotify: entry.exitNotify,
+    peerLog: (describe) => log.events(() => `${describe().name} `, describe),
+    log: events,
+  });
+  const driver: TunnelDriver = new TunnelDriver(run, { tunnel, link, tunMtu: entry.tunMtu });
+  driver.setDevice(device);
+  try {
+    say(`MULTI: multi_init called, r=${maxPeers} v=${maxPeers}`);
+    if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
+    if (server.poolIpv6 !== undefined) {
+      say(`IFCONFIG POOL IPv6: base=${server.poolIpv6.start} size=65536 netbits=${server.poolIpv6.bits}`);
+    }
+    say('Initialization Sequence Completed');
+    return await driver.ended;
+  } finally {
+    driver.stop();
+    tunnel.close();
+    link.close();
+  }
+}
+
+/** The interface of a run, with the native device. */
+export function nativeInterface(run: Run): TunnelInterface {
+  const { device, routes } = run.options;
+  return new TunnelInterface({
+    open: () => openTun({ name: device.name, ...(device.node === undefined ? {} : { devNode: device.node }) }),
+    ifconfigNoexec: device.ifconfigNoexec,
+    routeNoexec: routes.noexec,
+    say: (line) => run.log.say(1, line),
+  });
+}

@@ -1,0 +1,22 @@
+import type { Options } from '@openvpnd/config';
+import type { Clock } from '@openvpnd/event-loop';
+import type { Instant, Random } from '@openvpnd/sans-io';
+import type { SignalInbox } from './host/signals.js';
+import type { DaemonLog } from './log/daemon-log.js';
+
+/** What a run of a client or server is given: one reading of the options, and what outlives it. */
+export interface Run {
+  readonly options: Options;
+  readonly log: DaemonLog;
+  readonly inbox: SignalInbox;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The instant in whole seconds of Unix time. Steps of the system's clock do not reach it. */
+  readonly unixTime: (now: Instant) => number;
+}
+
+/** Something without which the daemon cannot go on. It prints the message and `Exiting due to fatal error`, and ends with status 1. */
+export class FatalError extends Error {
+  readonly code = 'ERR_FATAL';
+  override readonly name = 'FatalError';
+}

@@ -1,0 +1,101 @@
+import { EventLoop, type Tunnel } from '@openvpnd/event-loop';
+import type { LinkSocket } from '@openvpnd/external-mux';
+import type { TunDevice } from '@openvpnd/internal-mux';
+import type { Instant } from '@openvpnd/sans-io';
+import type { RunSignal, SignalInfo } from './host/signals.js';
+import type { ImportedOptions } from './import-options.js';
+import { tunnelVector } from './tunnel-vector.js';
+import type { Run } from './run.js';
+import type { TunnelAction } from './tunnel-action.js';
+
+/** A tunnel that can be asked to end in order. */
+export interface EndableTunnel extends Tunnel<TunnelAction> {
+  beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[];
+}
+
+export interface TunnelDriverOptions {
+  readonly tunnel: EndableTunnel;
+  readonly link: LinkSocket;
+  /** Decides how large the rows of the vectors are. */
+  readonly tunMtu: number;
+  /** A client's options have arrived: set up the interface. A rejection ends the run with that error. */
+  readonly configure?: (imported: ImportedOptions) => Promise<void>;
+}
+
+/**
+ * Runs a tunnel on the event loop until a signal ends it, whether the system delivers it or the tunnel raises it, and executes what the
+ * tunnel asks for meanwhile.
+ */
+export class TunnelDriver {
+  readonly #run: Run;
+  readonly #options: TunnelDriverOptions;
+  readonly #loop: EventLoop<TunnelAction>;
+  #end: (info: SignalInfo) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+  /** Why the tunnel has ended. Rejects when the interface cannot be set up. */
+  readonly ended: Promise<SignalInfo> = new Promise((resolve, reject) => {
+    this.#end = resolve;
+    this.#fail = reject;
+  });
+
+  constructor(run: Run, options: TunnelDriverOptions) {
+    this.#run = run;
+    this.#options = options;
+    this.#loop = new EventLoop<TunnelAction>({
+      clock: run.clock,
+      tunnel: options.tunnel,
+      vector: tunnelVector(options.tunMtu),
+      execute: (action) => this.#execute(action),
+      linkLost: (_link, error) => this.#fail(error),
+      deviceLost: (device, error) => {
+        run.log.say(1, `read from TUN/TAP ${device.name}: ${error.message}`);
+        this.#end({ signal: 'SIGUSR1', source: 'soft', text: 'tun-stop' });
+      },
+    });
+    this.#loop.addLink(options.link);
+    run.inbox.listen(() => this.#handleSignal());
+  }
+
+  /** Gives the loop the device, as soon as it is open. */
+  setDevice(device: TunDevice): void {
+    this.#loop.setDevice(device);
+  }
+
+  /** Executes what a tunnel asked for outside of the loop's turns, and looks at its deadlines anew. */
+  execute(actions: readonly TunnelAction[]): void {
+    for (const action of actions) this.#execute(action);
+    this.#loop.wake();
+  }
+
+  /** Asks for a turn. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /** Stops the loop. Link, device and tunnel are the caller's. */
+  stop(): void {
+    this.#run.inbox.listen(undefined);
+    this.#loop.stop();
+  }
+
+  #execute(action: TunnelAction): void {
+    switch (action.type) {
+      case 'send-control':
+        this.#options.link.send(action.packet, action.to);
+        return;
+      case 'configure':
+        this.#options.configure?.(action.imported).catch(this.#fail);
+        return;
+      case 'signal':
+        this.#end(action.info);
+        return;
+    }
+  }
+
+  #handleSignal(): void {
+    const info = this.#run.inbox.take();
+    if (info === undefined) return;
+    if (info.source === 'hard') this.execute(this.#options.tunnel.beginExit(this.#run.clock.now(), info.signal));
+    else this.#end(info);
+  }
+}
