@@ -4,8 +4,8 @@ import {
   formatInnerAddress,
   type InnerAddress,
   netmaskLength,
-  parseInnerAddress,
   type Prefix,
+  parseInnerAddress,
   prefixOf,
 } from '@openvpnd/internal-mux';
 import type { VirtualAddresses } from './pushed-options.js';

@@ -22,13 +22,19 @@ export function clientConfigFrom(
   if (directory === undefined) return () => ({ type: 'none' });
   return (commonName) => {
     const usable = FILE_NAME.test(commonName) && commonName !== '.' && commonName !== '..';
-    if (!usable && exclusive) return { type: 'refused', reason: `client-config-dir: '${commonName}' cannot be a file name` };
+    if (!usable && exclusive)
+      return { type: 'refused', reason: `client-config-dir: '${commonName}' cannot be a file name` };
     for (const name of usable ? [commonName, DEFAULT_FILE] : [DEFAULT_FILE]) {
       if (exclusive && name === DEFAULT_FILE) break;
       const path = join(directory, name);
       let text: string;
       try {
-        text = readSource({ kind: 'file', option: 'client-config-dir', path, origin: { file: path, line: 0 } }).toString('utf8');
+        text = readSource({
+          kind: 'file',
+          option: 'client-config-dir',
+          path,
+          origin: { file: path, line: 0 },
+        }).toString('utf8');
       } catch (error) {
         if (!(error instanceof SourceFileError)) throw error;
         if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') continue;

@@ -48,7 +48,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #internalMux: InternalMux;
   #answerDeadline: Instant = NEVER;
   /** Set while we say goodbye. */
-  #exit: { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean } | undefined;
+  #exit:
+    | { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean }
+    | undefined;
   #ended = false;
 
   constructor(options: ClientTunnelOptions) {
@@ -188,7 +190,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       case 'session-lost':
         return this.#end('SIGUSR1', LOST_TEXT[action.reason] ?? 'tls-error');
       case 'exit':
-        return action.reason === 'server-pushed-halt' ? this.#end('SIGTERM', 'server-pushed-halt') : this.#end('SIGUSR1', 'remote-exit');
+        return action.reason === 'server-pushed-halt'
+          ? this.#end('SIGTERM', 'server-pushed-halt')
+          : this.#end('SIGUSR1', 'remote-exit');
       case 'peer-initiated':
       case 'negotiated':
       case 'connected':

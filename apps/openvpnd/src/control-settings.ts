@@ -1,4 +1,4 @@
-import { getHashes, createHash } from 'node:crypto';
+import { createHash, getHashes } from 'node:crypto';
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import {
   type ControlSettings,
@@ -24,6 +24,8 @@ export class OptionValueError extends Error {
 /** OpenVPN 2.6: TUN_MTU_MAX_MIN; what we tell a server that it may push. */
 const TUN_MTU_MAX = 1600;
 const SCHEDULED_EXIT_MS = 5000;
+/** --tls-timeout when nobody sets it. */
+const DEFAULT_RETRANSMIT_SECONDS = 2;
 
 /**
  * What the control channel works by, from the options.
@@ -51,18 +53,16 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
     dataCiphers: ciphers.value,
     ivProto,
     compression: 'none',
-    ...(tls.pushPeerInfo
-      ? { environment: options.process.environment.filter(({ name }) => /^(UV_|IV_(GUI_VER|SSO)$)/.test(name)) }
-      : {}),
+    environment: new Map(options.process.environment.map(({ name, value }) => [name, value])),
   });
   return {
     handWindowMs: tls.handshakeWindowSeconds * 1000,
     tranWindowMs: tls.transitionWindowSeconds * 1000,
     renegMs: renegotiation.maxSeconds * 1000,
     ...(renegotiation.minSeconds === undefined ? {} : { renegMinMs: renegotiation.minSeconds * 1000 }),
-    tlsTimeoutMs: tls.retransmitSeconds * 1000,
+    // At its default the round trip decides, which is faster and as legal on the wire.
+    ...(tls.retransmitSeconds === DEFAULT_RETRANSMIT_SECONDS ? {} : { tlsTimeoutMs: tls.retransmitSeconds * 1000 }),
     maxPacketBytes: entry.maxControlPacketBytes,
-    transportOverheadBytes: 48,
     optionsString: optionsString(strings),
     expectedOptionsString: expectedOptionsString(strings),
     dataCiphers: ciphers.value,

@@ -2,6 +2,7 @@ import type { Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
 import { configFiles } from './host/config-files.js';
+import { removePidFile, writePidFile } from './host/pid-file.js';
 import { describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
 import { readSource, SourceFileError } from './host/source-files.js';
 import { systemRandom } from './host/system-random.js';
@@ -12,7 +13,6 @@ import { runClient } from './run-client.js';
 import { nativeInterface, runServer } from './run-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
-import { removePidFile, writePidFile } from './host/pid-file.js';
 
 /** OpenVPN's exit statuses. */
 const EXIT_GOOD = 0;

@@ -1,8 +1,8 @@
 import {
   type ConnectionEntry,
   type Options,
-  parsePushReply,
   type PulledOptions,
+  parsePushReply,
   type RedirectGateway as RedirectOption,
 } from '@openvpnd/config';
 import type { PulledOptions as NegotiatedByPush, ProtocolFlag } from '@openvpnd/control-processor';
@@ -47,7 +47,8 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
   if (pulled.ifconfig !== undefined || pulled.ifconfigIpv6 !== undefined) {
     lines.push('OPTIONS IMPORT: --ifconfig/up options modified');
   }
-  if (pulled.routes.routes.length + pulled.routes.routesIpv6.length > 0) lines.push('OPTIONS IMPORT: route options modified');
+  if (pulled.routes.routes.length + pulled.routes.routesIpv6.length > 0)
+    lines.push('OPTIONS IMPORT: route options modified');
   if (pulled.routes.gateway !== undefined) lines.push('OPTIONS IMPORT: route-related options modified');
   if (pulled.dns.dhcpOptions.length > 0) lines.push('OPTIONS IMPORT: --ip-win32 and/or --dhcp-option options modified');
   if (pulled.tunMtu !== undefined) lines.push(`OPTIONS IMPORT: tun-mtu set to ${pulled.tunMtu}`);
@@ -111,7 +112,10 @@ export function planInput(options: Options, entry: ConnectionEntry, pulled?: Pul
   };
 }
 
-function mergeRedirect(own: RedirectOption | undefined, pulled: RedirectOption | undefined): RedirectGateway | undefined {
+function mergeRedirect(
+  own: RedirectOption | undefined,
+  pulled: RedirectOption | undefined,
+): RedirectGateway | undefined {
   const flags = pulled ?? own;
   if (flags === undefined) return undefined;
   return {

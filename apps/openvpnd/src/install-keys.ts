@@ -8,7 +8,12 @@ export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' |
 export function applyKeyAction(dataChannel: DataChannel, slot: number, action: KeyAction): void {
   switch (action.type) {
     case 'install-keys':
-      dataChannel.installKeys(slot, action.keyId, action.keys, action.peerId === undefined ? {} : { peerId: action.peerId });
+      dataChannel.installKeys(
+        slot,
+        action.keyId,
+        action.keys,
+        action.peerId === undefined ? {} : { peerId: action.peerId },
+      );
       return;
     case 'send-with':
       dataChannel.sendWith(slot, action.keyId);

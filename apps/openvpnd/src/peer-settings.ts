@@ -1,7 +1,10 @@
 import type { ConnectionEntry, MssFix, Options, PingOptions, PulledOptions } from '@openvpnd/config';
 import type { PeerSettings } from '@openvpnd/data-channel';
 
-const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<MssFix['basis'], string>;
+const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<
+  MssFix['basis'],
+  string
+>;
 
 /** Timers and limits of a peer's data channel, from the options alone: a server's clients, and a client before it has pulled. */
 export function peerSettings(options: Options, entry: ConnectionEntry): PeerSettings {
@@ -9,7 +12,9 @@ export function peerSettings(options: Options, entry: ConnectionEntry): PeerSett
   const { renegotiation } = options.tls;
   return {
     ...timers(options.ping),
-    ...(entry.mssFix === undefined ? {} : { mssfix: { bytes: entry.mssFix.bytes, limits: LIMITS[entry.mssFix.basis] } }),
+    ...(entry.mssFix === undefined
+      ? {}
+      : { mssfix: { bytes: entry.mssFix.bytes, limits: LIMITS[entry.mssFix.basis] } }),
     replayWindow,
     ...(renegotiation.bytes === undefined ? {} : { renegotiateBytes: renegotiation.bytes }),
     renegotiatePackets: renegotiation.packets,

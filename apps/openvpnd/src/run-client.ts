@@ -27,8 +27,14 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
   const engines = tlsEngines(options);
   const { authUserPass } = options.client ?? {};
   const credentials = authUserPass === undefined ? undefined : readCredentials(authUserPass);
-  if (options.tls.remoteCertTls === undefined && options.tls.verifyX509Name === undefined && options.tls.remoteCertEku === undefined) {
-    say('WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.');
+  if (
+    options.tls.remoteCertTls === undefined &&
+    options.tls.verifyX509Name === undefined &&
+    options.tls.remoteCertEku === undefined
+  ) {
+    say(
+      'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
+    );
   }
   const walk = new ConnectionWalk<ConnectionEntry, Remote>({
     entries: options.connections,

@@ -1,5 +1,5 @@
 import { TlsMulti } from '@openvpnd/control-processor';
-import { StatelessHandshake } from '@openvpnd/control-wrap';
+import { DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
 import { DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
@@ -27,7 +27,7 @@ import { openUdpSocket } from './udp-socket.js';
  * @throws when socket, device or files cannot be used
  */
 export async function runServer(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
-  const { options, log, clock, random, unixTime } = run;
+  const { options, log, random, unixTime } = run;
   const [entry] = options.connections;
   const { server } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
@@ -49,7 +49,11 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
       random,
       unixTime,
       handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
-      resetLimit: { count: server.connectFreqInitial.count, seconds: server.connectFreqInitial.seconds },
+      resetLimit: {
+        ...DEFAULT_RESET_LIMIT,
+        replies: server.connectFreqInitial.count,
+        periodSeconds: server.connectFreqInitial.seconds,
+      },
     }),
     mux: new ExternalMux({ random, maxPeers, role: 'server' }),
     internalMux: new InternalMux({ role: 'server', clientToClient: server.clientToClient }),

@@ -4,7 +4,7 @@ import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-chann
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from '@openvpnd/internal-mux';
-import { ADDRESS_WORDS, FATE_PUNT, FATE_SEAL, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
+import { ADDRESS_WORDS, FATE_PUNT, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { assertNever, DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import type { ClientAddressing } from './client-addressing.js';
@@ -317,7 +317,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     }
     peer.log.info('server.addresses', {
       ipv4: assigned.addresses.ipv4?.local,
-      ipv6: assigned.addresses.ipv6?.address,
+      ipv6: assigned.addresses.ipv6?.local,
     });
     for (const route of assigned.routes) {
       const result = this.#options.internalMux.addRoute(slot, route);

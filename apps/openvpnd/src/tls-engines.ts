@@ -12,7 +12,14 @@ import { FatalError } from './run.js';
  */
 export function tlsEngines(options: Options): TlsEngineFactory {
   const { tls } = options;
-  const sources = { ca: tls.ca, cert: tls.cert, key: tls.key, 'extra-certs': tls.extraCerts, dh: tls.dh, 'crl-verify': tls.crl };
+  const sources = {
+    ca: tls.ca,
+    cert: tls.cert,
+    key: tls.key,
+    'extra-certs': tls.extraCerts,
+    dh: tls.dh,
+    'crl-verify': tls.crl,
+  };
   try {
     return nodeTlsEngineFactory({
       ...content('ca', tls.ca),
@@ -30,8 +37,11 @@ export function tlsEngines(options: Options): TlsEngineFactory {
     });
   } catch (error) {
     if (!(error instanceof TlsOptionsError)) throw error;
-    const source = error.option === 'pkcs12' ? tls.pkcs12 : (sources as Record<string, FileSource | undefined>)[error.option];
-    throw new FatalError(`${SUBJECT[error.option] ?? `--${error.option}`}${place(source)}: ${error.message}`, { cause: error });
+    const source =
+      error.option === 'pkcs12' ? tls.pkcs12 : (sources as Record<string, FileSource | undefined>)[error.option];
+    throw new FatalError(`${SUBJECT[error.option] ?? `--${error.option}`}${place(source)}: ${error.message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -4,9 +4,9 @@ import type { TunDevice } from '@openvpnd/internal-mux';
 import type { Instant } from '@openvpnd/sans-io';
 import type { RunSignal, SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
-import { tunnelVector } from './tunnel-vector.js';
 import type { Run } from './run.js';
 import type { TunnelAction } from './tunnel-action.js';
+import { tunnelVector } from './tunnel-vector.js';
 
 /** A tunnel that can be asked to end in order. */
 export interface EndableTunnel extends Tunnel<TunnelAction> {

@@ -1,8 +1,8 @@
-import { formatLinkAddress, linkAddress, type UdpLinkOptions } from '@openvpnd/external-mux';
 import type { ConnectionEntry, Options } from '@openvpnd/config';
+import { formatLinkAddress, linkAddress, type UdpLinkOptions } from '@openvpnd/external-mux';
 import { type NativeUdpLink, openUdpLink } from '@openvpnd/packet-io';
-import { type ResolvedAddress, resolveHost } from './host/resolve.js';
 import type { Say } from './host/interface.js';
+import { type ResolvedAddress, resolveHost } from './host/resolve.js';
 
 /** The id of the one link of a client or server. */
 const LINK_ID = 1;
@@ -34,7 +34,11 @@ export async function openUdpSocket(
   const { receive, send } = link.bufferBytes();
   say(`Socket Buffers: R=[${receive}->${receive}] S=[${send}->${send}]`);
   const name = family === 6 ? 'UDPv6' : 'UDPv4';
-  say(entry.bind ? `${name} link local (bound): ${formatLinkAddress(link.localAddress())}` : `${name} link local: (not bound)`);
+  say(
+    entry.bind
+      ? `${name} link local (bound): ${formatLinkAddress(link.localAddress())}`
+      : `${name} link local: (not bound)`,
+  );
   const to = remote === undefined ? '[AF_UNSPEC]' : formatLinkAddress(linkAddress(remote));
   say(`${name} link remote: ${to}`);
   return link;

@@ -1,5 +1,4 @@
-import { type Instant, NEVER } from '@openvpnd/sans-io';
-import { DeadlineHeap } from './deadline-heap.js';
+import { DeadlineHeap, type Instant, NEVER } from '@openvpnd/sans-io';
 import type { PeerSettings } from './peer-settings.js';
 import { SIGNAL_INACTIVE, SIGNAL_PING_EXIT, SIGNAL_PING_RESTART, type SignalBoard } from './signals.js';
 

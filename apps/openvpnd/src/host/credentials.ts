@@ -21,11 +21,18 @@ export function readCredentials(source: FileSource): Credentials {
   const [username, password] = lines;
   if (username === undefined || username === '' || password === undefined || password === '') {
     // The console is not asked: a daemon in the foreground of a unit has none.
-    throw new SourceFileError(`--auth-user-pass: ${where} must hold the user name on its first line and the password on its second`);
+    throw new SourceFileError(
+      `--auth-user-pass: ${where} must hold the user name on its first line and the password on its second`,
+    );
   }
-  for (const [what, text] of [['user name', username], ['password', password]] as const) {
+  for (const [what, text] of [
+    ['user name', username],
+    ['password', password],
+  ] as const) {
     if (Buffer.byteLength(text) > CREDENTIAL_LIMIT_BYTES) {
-      throw new SourceFileError(`--auth-user-pass: the ${what} in ${where} is longer than ${CREDENTIAL_LIMIT_BYTES} bytes`);
+      throw new SourceFileError(
+        `--auth-user-pass: the ${what} in ${where} is longer than ${CREDENTIAL_LIMIT_BYTES} bytes`,
+      );
     }
   }
   return { username, password };

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
-import { ip, IpCommandError } from './ip-command.js';
 import type { Say } from './interface.js';
+import { IpCommandError, ip } from './ip-command.js';
 
 /** One route into or around the tunnel, with text addresses. */
 export interface HostRoute {

@@ -1,6 +1,6 @@
-import type { FileSource } from '@openvpnd/config';
+import { closeSync, constants as fsConstants, fstatSync, openSync, readSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { constants as fsConstants, closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { FileSource } from '@openvpnd/config';
 
 /** A file that an option names cannot be used. The message is OpenVPN's line without `Options error: `. */
 export class SourceFileError extends Error {

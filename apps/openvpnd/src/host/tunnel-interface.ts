@@ -1,5 +1,5 @@
 import type { TunDevice } from '@openvpnd/internal-mux';
-import { type RoutePlan, type SystemRoutes, planInterface, planRoutes, type TunnelPlanInput } from '../tunnel-plan.js';
+import { planInterface, planRoutes, type RoutePlan, type SystemRoutes, type TunnelPlanInput } from '../tunnel-plan.js';
 import { configureInterface, type InterfaceSettings, type Say, unconfigureInterface } from './interface.js';
 import { gatewayTo, localNetworkOf, RouteKeeper } from './routes.js';
 

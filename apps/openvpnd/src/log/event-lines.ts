@@ -36,12 +36,16 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'verify.no-certificate': { verb: ALWAYS, text: () => 'TLS Error: peer did not present a certificate' },
   'verify.no-common-name': {
     verb: ALWAYS,
-    text: (f) => `VERIFY ERROR: could not extract CN from X509 subject string ('${f.subject}') -- note that the field length is limited to 64 characters`,
+    text: (f) =>
+      `VERIFY ERROR: could not extract CN from X509 subject string ('${f.subject}') -- note that the field length is limited to 64 characters`,
   },
 
   // TLS.
   'session.incoming': { verb: USUAL, text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${f.sessionId}` },
-  'session.takeover': { verb: USUAL, text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted' },
+  'session.takeover': {
+    verb: USUAL,
+    text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted',
+  },
   'session.peer-initiated': {
     verb: ALWAYS,
     text: (f) => `[${f.commonName ?? 'UNDEF'}] Peer Connection Initiated with ${f.from ?? 'peer'}`,
@@ -93,7 +97,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) =>
       `PUSH: No common cipher between server and client. Server data-ciphers: '${f.own}', client supported ciphers '${f.theirs}'`,
   },
-  'ncp.fallback': { verb: USUAL, text: (f) => `Using data channel cipher '${f.cipher}' since --data-ciphers-fallback is set` },
+  'ncp.fallback': {
+    verb: USUAL,
+    text: (f) => `Using data channel cipher '${f.cipher}' since --data-ciphers-fallback is set`,
+  },
   'data-channel.negotiated': {
     verb: ALWAYS,
     text: (f) => `Data Channel: cipher '${f.cipher}'${f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`}`,
@@ -110,7 +117,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'auth.refused': { verb: ALWAYS, text: () => 'TLS Auth Error: the peer was refused' },
   'auth.identity-changed': {
     verb: ALWAYS,
-    text: (f) => `TLS Auth Error: TLS object ${f.what} attempted to change from '${f.was}' to '${f.is}' -- tunnel disabled`,
+    text: (f) =>
+      `TLS Auth Error: TLS object ${f.what} attempted to change from '${f.was}' to '${f.is}' -- tunnel disabled`,
   },
 
   // Client.
@@ -119,7 +127,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },
   'client.inactivity-timeout': {
     verb: ALWAYS,
-    text: (f) => `[${f.commonName ?? 'server'}] Inactivity timeout (--${f.action}), ${f.action === 'ping-exit' ? 'exiting' : 'restarting'}`,
+    text: (f) =>
+      `[${f.commonName ?? 'server'}] Inactivity timeout (--${f.action}), ${f.action === 'ping-exit' ? 'exiting' : 'restarting'}`,
   },
   'client.float': { verb: ALWAYS, text: () => 'TLS: the server moved to another address' },
 
@@ -150,7 +159,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'server.client-config-refused': {
     verb: ALWAYS,
-    text: (f) => `TLS Auth Error: --client-config-dir authentication failed for common name '${f.commonName}' ${f.reason}`,
+    text: (f) =>
+      `TLS Auth Error: --client-config-dir authentication failed for common name '${f.commonName}' ${f.reason}`,
   },
   'server.float': { verb: ALWAYS, text: (f) => `Float requested for peer, now at ${f.to}` },
   'server.float-refused': {

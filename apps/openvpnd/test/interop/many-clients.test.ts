@@ -34,7 +34,11 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
       for (const [index, program] of (['openvpn', 'openvpnd', 'openvpn'] as const).entries()) {
         await site.connectClient(program, index);
       }
-      for (const [from, to] of [[0, 1], [1, 2], [2, 0]] as const) {
+      for (const [from, to] of [
+        [0, 1],
+        [1, 2],
+        [2, 0],
+      ] as const) {
         for (const family of [4, 6] as const) {
           const result = await ping(site.clientPlaces[from], await site.tunnelAddress(to, family), { count: 5 });
           expect(result.received).toBe(5);
@@ -86,7 +90,11 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         first.signal('SIGTERM');
         expect((await first.waitForEnd(10_000)).status).toBe(0);
         await site.startServer('openvpnd', ['explicit-exit-notify 1']);
-        await end.waitForLine(/SIGUSR1\[soft,server-pushed-connection-reset\] received, process restarting/, 10_000, from);
+        await end.waitForLine(
+          /SIGUSR1\[soft,server-pushed-connection-reset\] received, process restarting/,
+          10_000,
+          from,
+        );
         await end.waitForLine(UP, UP_TIMEOUT_MS, from);
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
       }));

@@ -136,7 +136,8 @@ export class Site {
     const links = JSON.parse(shown) as { ifname?: string; addr_info?: { local: string }[] }[];
     const tun = links.find((link) => link.ifname?.startsWith('tun'));
     const address = tun?.addr_info?.[0]?.local;
-    if (address === undefined) throw new Error(`no IPv${family} address on the tunnel of client ${index + 1}: ${shown}`);
+    if (address === undefined)
+      throw new Error(`no IPv${family} address on the tunnel of client ${index + 1}: ${shown}`);
     return address;
   }
 }

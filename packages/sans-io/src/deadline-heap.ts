@@ -1,4 +1,4 @@
-import { type Instant, NEVER } from '@openvpnd/sans-io';
+import { type Instant, NEVER } from './instant.js';
 
 const ABSENT = -1;
 

@@ -1,7 +1,6 @@
-import { NEVER } from '@openvpnd/sans-io';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DeadlineHeap } from '../src/deadline-heap.js';
+import { DeadlineHeap, NEVER } from '../src/index.js';
 
 describe('deadline heap', () => {
   it('is empty at first, and again after its last deadline is removed', () => {
