@@ -32,7 +32,7 @@ export async function configureInterface(device: string, settings: InterfaceSett
     say(`net_addr_ptp_v4_add: ${ipv4.address} peer ${ipv4.remote} dev ${device}`);
   }
   if (ipv6 !== undefined) {
-    commands.push(`-6 addr replace ${ipv6.address}/${ipv6.prefixBits} dev ${device} nodad`);
+    commands.push(`addr replace ${ipv6.address}/${ipv6.prefixBits} dev ${device} nodad`);
     say(`net_addr_v6_add: ${ipv6.address}/${ipv6.prefixBits} dev ${device}`);
   }
   await ipBatch(commands);
