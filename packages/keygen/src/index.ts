@@ -31,6 +31,13 @@ export {
   type KeySource,
   P2P_PEER_ID_WITHOUT_EKM,
 } from './key2.js';
-export { type DataPacketShape, type MssfixSetting, mssOf, occLinkMtu } from './overhead.js';
+export {
+  type DataPacketShape,
+  type FragmentSetting,
+  fragmentPartOf,
+  type MssfixSetting,
+  mssOf,
+  occLinkMtu,
+} from './overhead.js';
 export { emitStaticKey, generateStaticKey, parseStaticKey, type StaticKeyResult } from './static-key.js';
 export { tls1Prf } from './tls1-prf.js';

@@ -67,26 +67,39 @@ export function occLinkMtu(tunMtu: number, shape: DataPacketShape): number {
  * no clamping, where nothing would be left. OpenVPN: frame_calculate_mssfix().
  */
 export function mssOf(setting: MssfixSetting, shape: DataPacketShape): number {
-  const { cipher } = shape;
   const innerHeaders = IPV4_BYTES + TCP_BYTES;
   if (setting.limits === 'fixed') return Math.max(0, setting.bytes - innerHeaders);
-  const packetIdBytes = packetIdBytesOf(shape);
+  const { bytes, limits, outerIpv6 } = setting;
+  return Math.max(0, sealedPayloadOf({ bytes, limits, outerIpv6 }, shape) - payloadBytes(shape) - innerHeaders);
+}
+
+/** `--fragment n` and `--fragment n mtu`. */
+export interface FragmentSetting {
+  readonly bytes: number;
+  /** As for mssfix. */
+  readonly limits: 'encapsulated' | 'mtu';
+  readonly outerIpv6?: boolean;
+}
+
+/** The longest part of a payload, without its fragment header, whose packet keeps within `--fragment`. OpenVPN: fragment_frame_init(). */
+export function fragmentPartOf(setting: FragmentSetting, shape: DataPacketShape): number {
+  return Math.max(0, sealedPayloadOf(setting, shape) - FRAGMENT_BYTES);
+}
+
+/** The longest payload, framing included, that makes a packet of the size that a setting limits. */
+function sealedPayloadOf(setting: FragmentSetting, shape: DataPacketShape): number {
+  const { cipher } = shape;
   let target = setting.bytes - carrierBytes(shape);
   if (setting.limits === 'mtu') {
     target -= (setting.outerIpv6 ? IPV6_BYTES : IPV4_BYTES) + (shape.stream ? TCP_BYTES : UDP_BYTES);
   }
   if (shape.mode === 'tls') target -= shape.peerId ? 4 : 1;
-  let payload = payloadBytes(shape) + innerHeaders;
-  if (cipher.kind === 'cbc') {
-    target -= cipher.blockBytes + shape.digestBytes;
-    // Padding takes one byte at least, and the ciphertext is a multiple of the block.
-    target = Math.floor(target / cipher.blockBytes) * cipher.blockBytes - 1;
-    // The packet id is encrypted with the payload.
-    payload += packetIdBytes;
-  } else {
-    target -= packetIdBytes + (cipher.kind === 'aead' ? AEAD_TAG_BYTES : shape.digestBytes);
-  }
-  return Math.max(0, target - payload);
+  const packetIdBytes = packetIdBytesOf(shape);
+  if (cipher.kind !== 'cbc')
+    return target - packetIdBytes - (cipher.kind === 'aead' ? AEAD_TAG_BYTES : shape.digestBytes);
+  target -= cipher.blockBytes + shape.digestBytes;
+  // Padding takes one byte at least, the ciphertext is a multiple of the block, and the packet id is encrypted with the payload.
+  return Math.floor(target / cipher.blockBytes) * cipher.blockBytes - 1 - packetIdBytes;
 }
 
 function packetIdBytesOf(shape: DataPacketShape): number {

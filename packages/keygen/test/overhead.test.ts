@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type DataPacketShape, findDataCipher, mssOf, occLinkMtu } from '../src/index.js';
+import { type DataPacketShape, findDataCipher, fragmentPartOf, mssOf, occLinkMtu } from '../src/index.js';
 
 interface Inputs {
   readonly tun_mtu: number;
@@ -108,5 +108,25 @@ describe('mssfix', () => {
 
   it('over TCP counts the length and the TCP header', () => {
     expect(mssOf({ bytes: 1492, limits: 'mtu' }, { ...gcm, stream: true })).toBe(1400 - 2 - 12);
+  });
+});
+
+describe('fragment', () => {
+  // OpenVPN 2.6.14 with --fragment 1200 printed max_frag:1175 for both AEAD ciphers.
+  it('is what the link carries less header and cipher', () => {
+    for (const name of ['AES-128-GCM', 'CHACHA20-POLY1305']) {
+      const shape: DataPacketShape = { cipher: cipherOf(name), digestBytes: 0, mode: 'tls', compressionPrefix: true };
+      expect(fragmentPartOf({ bytes: 1200, limits: 'encapsulated' }, shape)).toBe(1175);
+      expect(fragmentPartOf({ bytes: 1200, limits: 'mtu' }, shape)).toBe(1147);
+      expect(fragmentPartOf({ bytes: 20, limits: 'encapsulated' }, shape)).toBe(0);
+    }
+  });
+
+  it('makes whole blocks of CBC', () => {
+    const shape: DataPacketShape = { cipher: cipherOf('AES-256-CBC'), digestBytes: 32, mode: 'tls' };
+    const part = fragmentPartOf({ bytes: 1200, limits: 'encapsulated' }, shape);
+    const sealed = (bytes: number): number => 1 + 32 + 16 + Math.floor((4 + 4 + bytes) / 16 + 1) * 16;
+    expect(sealed(part)).toBeLessThanOrEqual(1200);
+    expect(sealed(part + 1)).toBeGreaterThan(1200);
   });
 });
