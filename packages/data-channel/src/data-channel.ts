@@ -1,6 +1,6 @@
 import type { DataChannelKeys } from '@openvpnd/keygen';
 import { FATE_SEAL, type PacketVector } from '@openvpnd/memory';
-import type { Instant, Random } from '@openvpnd/sans-io';
+import { earliest, type Instant, type Random } from '@openvpnd/sans-io';
 import { firstByte, P_DATA_V1, P_DATA_V2, PING_PAYLOAD } from '@openvpnd/wire';
 import { type DataDrop, nameDrops } from './drops.js';
 import { EncryptThenMac } from './encrypt-then-mac.js';
@@ -9,6 +9,7 @@ import type { EpochDerivation } from './epoch-receive-keys.js';
 import { findHmacDigest } from './hmac-digest.js';
 import { AEAD_LIMITS, type AeadLimits, type InstallOptions, KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { OpenStage } from './open-stage.js';
+import { PayloadFraming } from './payload-framing.js';
 import type { PeerCounters } from './peer-counters.js';
 import type { PeerSettings } from './peer-settings.js';
 import { PeerTable } from './peer-table.js';
@@ -63,12 +64,16 @@ const DEFAULT_AUTH = 'SHA1';
  * opens, P_DATA_V1 as well as P_DATA_V2. Calls about slots and keys that do not exist are bugs of ours and throw; packets never do.
  */
 export class DataChannel {
-  /** What a vector must reserve around a packet: peer id, the longest HMAC, IV and a long packet id in front, padding behind. AEAD takes 24. */
-  static readonly needs = { headroom: 92, tailroom: 16 } as const;
+  /**
+   * What a vector must reserve around a packet. In front: peer id, the longest HMAC, IV, a long packet id, fragment header, compression
+   * mark; AEAD alone takes 24. Behind: padding or a tag, and the byte that a compression framing moves there.
+   */
+  static readonly needs = { headroom: 98, tailroom: 17 } as const;
 
   readonly #peers: PeerTable;
   readonly #open: OpenStage;
   readonly #seal: SealStage;
+  #lastSealed: Instant = 0;
   readonly #random: Random | undefined;
   readonly #epochDerivation: EpochDerivation | undefined;
   readonly #aeadLimits: AeadLimits;
@@ -89,6 +94,7 @@ export class DataChannel {
     if (this.#peers.settings[slot] !== undefined) throw new RangeError(`slot ${slot} is in use`);
     this.#peers.settings[slot] = settings;
     this.#peers.counters.clear(slot);
+    this.#peers.setFraming(slot, this.#framing(settings));
     this.#peers.timers.configure(slot, settings, now);
   }
 
@@ -96,6 +102,8 @@ export class DataChannel {
   configurePeer(slot: number, changes: PeerSettings, now: Instant): void {
     const settings = { ...this.#peers.settingsOf(slot), ...changes };
     this.#peers.settings[slot] = settings;
+    // Fragments of a framing that goes on must not be forgotten.
+    if ('compression' in changes || 'fragment' in changes) this.#peers.setFraming(slot, this.#framing(settings));
     this.#peers.timers.configure(slot, settings, now);
   }
 
@@ -105,6 +113,7 @@ export class DataChannel {
     for (let keyId = 0; keyId < KEYS_PER_PEER; keyId++) this.retireKeys(slot, keyId);
     this.#peers.settings[slot] = undefined;
     this.#peers.timers.forget(slot);
+    this.#peers.setFraming(slot, undefined);
     this.#peers.signals.clear(slot);
   }
 
@@ -190,13 +199,16 @@ export class DataChannel {
   /** Seals each row with fate SEAL under its peer's key: → TO_LINK, or DROPPED and counted. */
   sealBatch(now: Instant, vector: PacketVector): void {
     this.#seal.run(now, vector, true);
+    this.#lastSealed = now;
   }
 
   /**
    * Appends to `out` a sealed keep-alive (TO_LINK) for each peer to whom nothing was sent for its ping interval, and raises the signals of
-   * silence and inactivity. Where `out` becomes full the rest comes with the next call: {@link nextTimeout} stays in the past.
+   * silence and inactivity. Fragments that had no room beside their packet come here too. Where `out` becomes full the rest comes with the
+   * next call: {@link nextTimeout} stays in the past.
    */
   handleTimeout(now: Instant, out: PacketVector): void {
+    if (this.#seal.hasWaiting) this.#seal.flush(now, out);
     if (this.#peers.timers.nextTimeout > now) return;
     const before = out.count;
     this.#peers.timers.handleTimeout(now, this.#peers.signals, (slot) => {
@@ -213,7 +225,9 @@ export class DataChannel {
 
   /** When {@link handleTimeout} is to be called; NEVER without timers. */
   nextTimeout(): Instant {
-    return this.#peers.timers.nextTimeout;
+    return this.#seal.hasWaiting
+      ? earliest(this.#lastSealed, this.#peers.timers.nextTimeout)
+      : this.#peers.timers.nextTimeout;
   }
 
   /** What happened that others must act on, since the last call. */
@@ -228,6 +242,13 @@ export class DataChannel {
   /** Dropped packets of all peers, by reason; reasons that did not occur are missing. */
   drops(): Partial<Record<DataDrop, number>> {
     return nameDrops(this.#peers.drops);
+  }
+
+  #framing({ compression, fragment }: PeerSettings): PayloadFraming | undefined {
+    if (compression === undefined && fragment === undefined) return undefined;
+    const start = new Uint8Array(1);
+    this.#random?.fill(start);
+    return new PayloadFraming({ compression, fragment, firstSequenceId: start[0] });
   }
 
   #encryptThenMac(

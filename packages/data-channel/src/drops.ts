@@ -13,6 +13,8 @@ export const DATA_DROPS = [
   'no-send-key',
   'ids-exhausted',
   'not-sealed',
+  'bad-framing',
+  'not-framed',
 ] as const;
 
 export type DataDrop = (typeof DATA_DROPS)[number];
@@ -39,6 +41,11 @@ export const DROP_NO_SEND_KEY = 8;
 export const DROP_IDS_EXHAUSTED = 9;
 /** To be sent, and the backend refused: too little headroom, or more segments than it can handle. */
 export const DROP_NOT_SEALED = 10;
+
+/** Authentic, but its fragment header or compression mark makes no sense, or its block no packet. */
+export const DROP_BAD_FRAMING = 11;
+/** To be sent, and there is no room for its framing or its fragments. */
+export const DROP_NOT_FRAMED = 12;
 
 /** Counters by drop code, as an object for people: only what happened. */
 export function nameDrops(counts: Float64Array): Partial<Record<DataDrop, number>> {

@@ -1,3 +1,4 @@
+export type { CompressionSetting } from './compression-framing.js';
 export { DataChannel, type DataChannelOptions, type DataKeyOptions, type StaticKeyOptions } from './data-channel.js';
 export { DATA_DROPS, type DataDrop } from './drops.js';
 export type { EpochDerivation } from './epoch-receive-keys.js';

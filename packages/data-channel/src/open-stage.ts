@@ -12,6 +12,7 @@ import {
   parseOccMessage,
 } from '@openvpnd/wire';
 import {
+  DROP_BAD_FRAMING,
   DROP_ID_SEEN,
   DROP_ID_TOO_OLD,
   DROP_ID_ZERO,
@@ -116,6 +117,7 @@ export class OpenStage {
     const rowBytes = this.#scratch.bytes;
     const { bytes, fate, offset, length, key, packetIdLow } = vector;
     const keys = peers.keys;
+    const isFramed = peers.framedPeers > 0;
     for (let row = 0; row < vector.count; row++) {
       const entry = rowEntry[row];
       if (entry === NO_ENTRY) continue;
@@ -127,9 +129,8 @@ export class OpenStage {
         peers.raise(slot, entry, keys.countFailure(entry));
         continue;
       }
-      const payloadBytes = length[row];
       peers.counters.received(slot, rowBytes[row]);
-      peers.raise(slot, entry, keys.countOpened(entry, payloadBytes, rowBytes[row]));
+      peers.raise(slot, entry, keys.countOpened(entry, length[row], rowBytes[row]));
       const window = keys.windows[entry];
       const verdict =
         window === undefined ? this.#acceptRow(now, vector, row, entry) : window.accept(now, packetIdLow[row]);
@@ -139,6 +140,8 @@ export class OpenStage {
         continue;
       }
       peers.timers.lastReceived[slot] = now;
+      if (isFramed && !this.#unframe(now, vector, row, slot)) continue;
+      const payloadBytes = length[row];
       if (payloadBytes === 0 || isPing(bytes, offset[row], payloadBytes)) {
         if (payloadBytes !== 0) peers.counters.pingIn(slot);
         fate[row] = FATE_CONSUMED;
@@ -152,6 +155,17 @@ export class OpenStage {
       peers.timers.noteActivity(slot, payloadBytes, now);
       if (peers.mss[slot] !== 0) clampMss(bytes, offset[row], payloadBytes, peers.mss[slot]);
     }
+  }
+
+  /** Takes the framing off a row. @returns whether a payload is left */
+  #unframe(now: Instant, vector: PacketVector, row: number, slot: number): boolean {
+    const framing = this.#peers.framings[slot];
+    if (framing === undefined) return true;
+    const outcome = framing.open(now, vector, row);
+    if (outcome === 'payload') return true;
+    if (outcome === 'waiting') vector.fate[row] = FATE_CONSUMED;
+    else this.#peers.drop(vector, row, DROP_BAD_FRAMING);
+    return false;
   }
 
   #acceptRow(now: Instant, vector: PacketVector, row: number, entry: number): ReplayVerdict {

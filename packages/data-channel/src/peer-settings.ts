@@ -1,3 +1,4 @@
+import type { CompressionSetting } from './compression-framing.js';
 import type { ReplayWindowOptions } from './replay-window.js';
 
 /** What the options say about one peer's data channel. Everything that is missing is off, or has OpenVPN's default. */
@@ -14,4 +15,8 @@ export interface PeerSettings {
   readonly renegotiateBytes?: number;
   /** `--reneg-pkts`: of both directions. */
   readonly renegotiatePackets?: number;
+  /** `--comp-lzo`, `--compress`. */
+  readonly compression?: CompressionSetting;
+  /** `--fragment`: the longest part that is sent, without its header; keygen's `fragmentPartOf()` works it out. */
+  readonly fragment?: { readonly partBytes: number };
 }

@@ -2,6 +2,7 @@ import type { PacketVector } from '@openvpnd/memory';
 import { DATA_DROPS } from './drops.js';
 import { KeepAlive } from './keep-alive.js';
 import { type AeadLimits, KeySlots, NO_ENTRY } from './key-slots.js';
+import type { PayloadFraming } from './payload-framing.js';
 import { CounterTable } from './peer-counters.js';
 import type { PeerSettings } from './peer-settings.js';
 import type { AeadBackend } from './ports.js';
@@ -26,6 +27,11 @@ export class PeerTable {
   /** 1 for a peer with a static key, whose packets begin with no opcode. */
   readonly staticKey: Uint8Array;
 
+  /** Of the few peers that have one. */
+  readonly framings: (PayloadFraming | undefined)[];
+  /** How many have one: without any, nobody looks. */
+  framedPeers = 0;
+
   constructor(backend: AeadBackend, maxPeers: number, aeadLimits?: AeadLimits) {
     this.maxPeers = maxPeers;
     this.keys = new KeySlots(backend, maxPeers, aeadLimits);
@@ -33,6 +39,7 @@ export class PeerTable {
     this.signals = new SignalBoard(maxPeers);
     this.counters = new CounterTable(maxPeers);
     this.settings = new Array<PeerSettings | undefined>(maxPeers).fill(undefined);
+    this.framings = new Array<PayloadFraming | undefined>(maxPeers).fill(undefined);
     this.sendEntry = new Int32Array(maxPeers).fill(NO_ENTRY);
     this.newestEntry = new Int32Array(maxPeers).fill(NO_ENTRY);
     this.mss = new Uint16Array(maxPeers);
@@ -44,6 +51,12 @@ export class PeerTable {
     const settings = this.settings[slot];
     if (settings === undefined) throw new RangeError(`no peer in slot ${slot}`);
     return settings;
+  }
+
+  setFraming(slot: number, framing: PayloadFraming | undefined): void {
+    if (this.framings[slot] !== undefined) this.framedPeers -= 1;
+    if (framing !== undefined) this.framedPeers += 1;
+    this.framings[slot] = framing;
   }
 
   drop(vector: PacketVector, row: number, code: number): void {

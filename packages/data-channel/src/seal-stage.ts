@@ -1,6 +1,6 @@
-import { FATE_SEAL, FATE_TO_LINK, NO_KEY, type PacketVector } from '@openvpnd/memory';
+import { FATE_SEAL, FATE_TO_LINK, NO_KEY, PacketVector } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
-import { DROP_IDS_EXHAUSTED, DROP_NO_SEND_KEY, DROP_NOT_SEALED, DROP_UNKNOWN_PEER } from './drops.js';
+import { DROP_IDS_EXHAUSTED, DROP_NO_SEND_KEY, DROP_NOT_FRAMED, DROP_NOT_SEALED, DROP_UNKNOWN_PEER } from './drops.js';
 import { KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { clampMss } from './mss-clamp.js';
 import { LAST_PACKET_ID } from './packet-id-counter.js';
@@ -8,11 +8,17 @@ import { type PeerTable, RowScratch } from './peer-table.js';
 import type { AeadBackend } from './ports.js';
 import { ROW_SEALED } from './row-cipher.js';
 
+/** A full vector of packets of which each becomes four fragments. */
+const MAX_WAITING_FRAGMENTS = 256;
+
 /** Rows SEAL → TO_LINK or DROPPED. */
 export class SealStage {
   readonly #backend: AeadBackend;
   readonly #peers: PeerTable;
   readonly #scratch: RowScratch = new RowScratch();
+  /** Fragments that did not fit into the vector of their packet; those before `#flushed` have gone. */
+  #overflow: PacketVector | undefined;
+  #flushed = 0;
 
   constructor(backend: AeadBackend, peers: PeerTable) {
     this.#backend = backend;
@@ -21,6 +27,56 @@ export class SealStage {
 
   /** `isPayload`: the rows are inner packets, which count as activity; false for the channel's own. */
   run(now: Instant, vector: PacketVector, isPayload: boolean): void {
+    if (this.#peers.framedPeers > 0) this.#frame(vector);
+    this.#sealFramed(now, vector, isPayload);
+  }
+
+  /** Whether fragments wait that did not fit into the vector of their packet. */
+  get hasWaiting(): boolean {
+    return this.#overflow !== undefined && this.#overflow.count > 0;
+  }
+
+  /** Appends fragments that wait to `out`, sealed, as far as there is room. */
+  flush(now: Instant, out: PacketVector): void {
+    const overflow = this.#overflow;
+    if (overflow === undefined) return;
+    for (; this.#flushed < overflow.count; this.#flushed++) {
+      const row = out.appendCopy(overflow.packet(this.#flushed));
+      if (row < 0) break;
+      out.slot[row] = overflow.slot[this.#flushed];
+      out.fate[row] = FATE_SEAL;
+    }
+    if (this.#flushed === overflow.count) {
+      overflow.reset();
+      this.#flushed = 0;
+    }
+    this.#sealFramed(now, out, true);
+  }
+
+  /** Frames the rows of peers that have a framing. Rows that it appends are framed already. */
+  #frame(vector: PacketVector): void {
+    const peers = this.#peers;
+    const count = vector.count;
+    for (let row = 0; row < count; row++) {
+      if (vector.fate[row] !== FATE_SEAL) continue;
+      const framing = peers.framings[vector.slot[row]];
+      if (framing === undefined) continue;
+      if (peers.mss[vector.slot[row]] !== 0) {
+        clampMss(vector.bytes, vector.offset[row], vector.length[row], peers.mss[vector.slot[row]]);
+      }
+      this.#overflow ??= new PacketVector({
+        capacity: MAX_WAITING_FRAGMENTS,
+        headroom: vector.headroom,
+        packetBytes: vector.packetBytes,
+        tailroom: 0,
+      });
+      if (vector.segments[row] > 1 || !framing.seal(vector, row, this.#overflow)) {
+        peers.drop(vector, row, DROP_NOT_FRAMED);
+      }
+    }
+  }
+
+  #sealFramed(now: Instant, vector: PacketVector, isPayload: boolean): void {
     if (this.#chooseKeys(now, vector) === 0) return;
     this.#backend.sealBatch(vector);
     this.#takeSealed(now, vector, isPayload);
