@@ -62,8 +62,8 @@ export type KeyStateEvent =
   | { readonly type: 'record'; readonly bytes: Uint8Array }
   | { readonly type: 'failed'; readonly failure: KeyFailure };
 
-/** Records that may wait for S_ACTIVE. An honest peer sends one PUSH_REQUEST; the rest would only be a burden. */
-const MAX_EARLY_RECORDS = 8;
+/** Bytes that may wait for S_ACTIVE: room for a long push in parts. To drop one of them would be to change the others. */
+const MAX_EARLY_BYTES = 64 * 1024;
 
 export interface KeyStateOptions {
   readonly role: 'client' | 'server';
@@ -92,6 +92,7 @@ export class KeyState {
   #phase: Phase = { name: 'S_START', secure: undefined };
   #keys: DataChannelKeys | undefined;
   #earlyRecords: Uint8Array[] = [];
+  #earlyBytes = 0;
   #closed = false;
 
   constructor(options: KeyStateOptions) {
@@ -277,12 +278,9 @@ export class KeyState {
       case 'S_START':
         return phase.secure ? this.#readClientMessage(now, phase.secure, bytes) : [];
       case 'S_SENT_KEY':
-        if (!phase.peer) return this.#readServerMessage(phase.secure, bytes);
-        this.#keepEarly(bytes);
-        return [];
+        return phase.peer ? this.#keepEarly(bytes) : this.#readServerMessage(phase.secure, bytes);
       case 'S_GOT_KEY':
-        this.#keepEarly(bytes);
-        return [];
+        return this.#keepEarly(bytes);
       case 'S_ACTIVE':
         return [{ type: 'record', bytes }];
       case 'S_ERROR':
@@ -357,9 +355,11 @@ export class KeyState {
     }
   }
 
-  #keepEarly(bytes: Uint8Array): void {
-    if (this.#earlyRecords.length < MAX_EARLY_RECORDS) this.#earlyRecords.push(bytes);
-    else this.#options.log.debug('control.early-record-dropped', { keyId: this.keyId });
+  #keepEarly(bytes: Uint8Array): KeyStateEvent[] {
+    this.#earlyBytes += bytes.length;
+    if (this.#earlyBytes > MAX_EARLY_BYTES) return this.#refuseMessage('too many messages before S_ACTIVE');
+    this.#earlyRecords.push(bytes);
+    return [];
   }
 
   #exchangeComplete(): boolean {

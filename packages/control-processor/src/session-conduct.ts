@@ -90,6 +90,7 @@ export class SessionConduct {
 
   absorb(now: Instant, session: TlsSession, report: KeyReport): void {
     const { keyState, events } = report;
+    this.#retireTrailing(session, 1);
     for (const event of events) {
       if (this.#over) return;
       switch (event.type) {
@@ -196,7 +197,7 @@ export class SessionConduct {
 
   #handleActive(now: Instant, session: TlsSession, keyState: KeyState): void {
     session.established = keyState;
-    if (keyState.keyId === 0 && !session.condemned) session.limitConnect(now + this.#options.settings.handWindowMs);
+    if (!keyState.keys && !session.condemned) session.limitConnect(now + this.#options.settings.handWindowMs);
     for (const text of session.waiting.splice(0)) this.say(now, session, text);
     this.#advance(now, session);
   }
@@ -210,8 +211,11 @@ export class SessionConduct {
       return;
     }
     // The peer has the newest key or is about to; nothing comes any more under the oldest.
-    const trailing = primary.keys && session.takeTrailing();
-    if (trailing) this.#table.dataKeys.retire(trailing, this.#out);
+    if (primary.keys) this.#retireTrailing(session, 0);
+  }
+
+  #retireTrailing(session: TlsSession, keep: number): void {
+    for (const keyState of session.takeTrailing(keep)) this.#table.dataKeys.retire(keyState, this.#out);
   }
 
   #initiate(now: Instant, session: TlsSession, primary: KeyState): void {
@@ -300,7 +304,6 @@ export class SessionConduct {
     if (negotiated.dynamicTlsCrypt && !this.#useDynamicTlsCrypt(now, session)) return false;
     this.#log.info('data-channel.options', { cipher: negotiated.cipher, peerId: negotiated.peerId });
     this.#table.dataKeys.choose(now, this.#out);
-    session.connectBy = NEVER;
     this.#out.push({ type: 'connected', again: this.#connectedBefore });
     this.#connectedBefore = true;
     return true;
@@ -324,6 +327,7 @@ export class SessionConduct {
       this.#log.error('data-channel.key-derivation-failed', { derivation: negotiated?.keyDerivation });
       return false;
     }
+    session.connectBy = NEVER;
     this.#table.dataKeys.install(keyState, negotiated.peerId, this.#out);
     this.#log.debug('data-channel.keys', { keyId: keyState.keyId, derivation: negotiated.keyDerivation });
     return true;
@@ -334,17 +338,20 @@ export class SessionConduct {
     this.#forgetRequests(session);
     if (session === this.#table.newcomer) {
       this.#table.dropNewcomer();
+      if (this.#table.empty) this.lose(failure);
       return;
     }
     if (session !== this.#table.active) return;
     // Whose certificate is no longer good must not go on under an older key.
-    if (failure === 'verification-failed' || this.#options.role === 'client') {
+    if ((failure === 'verification-failed' && session.initiated) || this.#options.role === 'client') {
       this.lose(failure);
       return;
     }
     const expiresAt = session.lameDuck?.expiresAt;
     this.#table.dataKeys.retire(keyState, this.#out);
-    if (expiresAt === undefined || !this.#table.orphanActive(expiresAt, this.#out)) {
+    const keysLeft = this.#table.orphanActive(expiresAt ?? 0, this.#out);
+    // The peer may have begun anew while this session was still hanging.
+    if (!keysLeft && !this.#table.newcomer) {
       this.lose(failure);
       return;
     }
@@ -459,8 +466,9 @@ export class SessionConduct {
     session.condemned = true;
     this.#forgetRequests(session);
     this.say(now, session, reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${withoutControlCharacters(reason)}`);
-    if (session === this.#table.active) this.scheduleExit(now, 'auth-failed');
-    else session.connectBy = now + this.#options.settings.scheduledExitMs;
+    const newcomer = session === this.#table.newcomer;
+    session.connectBy = newcomer ? now + this.#options.settings.scheduledExitMs : NEVER;
+    if (!newcomer) this.scheduleExit(now, 'auth-failed');
   }
 
   /** The first deadline stays, whatever the peer does. OpenVPN: schedule_exit(). */
@@ -472,6 +480,15 @@ export class SessionConduct {
 
   handleExitTimeout(now: Instant): void {
     if (this.#exit && now >= this.#exit.at) this.#finish({ type: 'exit', reason: this.#exit.reason });
+  }
+
+  /** The peer has a control channel and was not let in in time: nobody has decided. */
+  handleConnectTimeout(now: Instant, session: TlsSession): void {
+    if (now < session.connectBy || session.condemned) return;
+    this.#log.error('session.not-connected', {});
+    // Undecided is no.
+    if (session.primary.keyId > 0) this.condemn(now, session, undefined);
+    else this.lose('not-connected');
   }
 
   lose(reason: SessionLostReason): void {

@@ -114,9 +114,8 @@ export class TlsMulti {
       this.#conduct.lose('no-push-reply');
     } else if (active.pull.asking) {
       this.#conduct.requestPush(now, active);
-    } else if (now >= active.connectBy && !active.condemned) {
-      this.#log.error('session.not-connected', {});
-      this.#conduct.lose('not-connected');
+    } else {
+      this.#conduct.handleConnectTimeout(now, active);
     }
   }
 
@@ -177,9 +176,11 @@ export class TlsMulti {
   #renegotiate(now: Instant, reason: string): void {
     const { active } = this.#table;
     if (!active || active.condemned || this.#conduct.exitAt !== undefined) return;
+    const seconds = Math.floor((now - active.primary.establishedAt) / 1000);
     const report = active.softReset(now);
     if (!report) return;
-    this.#log.info('tls.soft-reset', { reason, keyId: report.keyState.keyId });
+    const limitSeconds = Math.floor(this.#renegMs / 1000);
+    this.#log.info('tls.soft-reset', { reason, keyId: report.keyState.keyId, seconds, limitSeconds });
     this.#conduct.absorb(now, active, report);
   }
 
@@ -211,7 +212,7 @@ export class TlsMulti {
     return this.#turn(now, () => {
       for (const session of this.#table.sessions()) {
         const { peer } = session.primary;
-        if (!peer || session.initiated || session.condemned) continue;
+        if (!peer || session.primary.keys || session.condemned) continue;
         session.extendConnect(now + timeoutSeconds * 1000);
         const keywords = peerInfoInteger(peer.peerInfo, 'IV_PROTO') & IV_PROTO_AUTH_PENDING_KW;
         this.#conduct.say(now, session, keywords ? `AUTH_PENDING,timeout ${timeoutSeconds}` : 'AUTH_PENDING');

@@ -90,7 +90,8 @@ export class TlsSession {
   #dynamicWrap: ControlWrap | undefined;
   #primary: KeyState;
   #lameDuck: LameDuck | undefined;
-  #trailing: KeyState | undefined;
+  /** Older than the lame duck, oldest first. */
+  #trailing: KeyState[] = [];
   #heardAt: Instant;
   #connectNotBefore: Instant = Number.NEGATIVE_INFINITY;
 
@@ -196,7 +197,7 @@ export class TlsSession {
   #replacePrimary(now: Instant): void {
     const old = this.#primary;
     // The lame duck's key stays readable until the new one is made: the peer goes on with it until it hears of this.
-    this.#trailing = this.#lameDuck?.keyState;
+    if (this.#lameDuck) this.#trailing.push(this.#lameDuck.keyState);
     old.closeChannel();
     this.#lameDuck = { keyState: old, expiresAt: now + this.#options.settings.tranWindowMs };
     // A peer that renegotiates more often than we would must not find us sending with a key that it has dropped.
@@ -204,11 +205,9 @@ export class TlsSession {
     this.#primary = this.#makeKeyState(now, nextKeyId(old.keyId), P_CONTROL_SOFT_RESET_V1, deferral);
   }
 
-  /** Removes and returns the key state that nobody needs once the primary has its keys. */
-  takeTrailing(): KeyState | undefined {
-    const trailing = this.#trailing;
-    this.#trailing = undefined;
-    return trailing;
+  /** Removes and returns the key states before the lame duck, but for the newest `keep` of them. */
+  takeTrailing(keep: number): KeyState[] {
+    return this.#trailing.splice(0, this.#trailing.length - keep);
   }
 
   /** Removes and returns the lame duck whose time is over. */
@@ -266,8 +265,7 @@ export class TlsSession {
   keyStates(): KeyState[] {
     const states = [this.#primary];
     if (this.#lameDuck) states.push(this.#lameDuck.keyState);
-    if (this.#trailing) states.push(this.#trailing);
-    return states;
+    return [...states, ...this.#trailing.toReversed()];
   }
 
   /** OpenVPN: auth_deferred_expire_window(). */

@@ -123,6 +123,20 @@ describe('a client and a server', () => {
   });
 });
 
+test('point to point either may begin, or both at once', () => {
+  const p2p = { multi: { mode: 'p2p' } } as const;
+  const world = new World({ client: p2p, server: p2p });
+  world.start();
+  world.server.run(world.server.multi.start(world.clock.now()));
+  world.clock.advanceBy(2000);
+  expectTraffic(world);
+
+  const backwards = new World({ client: p2p, server: p2p });
+  backwards.server.run(backwards.server.multi.start(backwards.clock.now()));
+  backwards.clock.advanceBy(5000);
+  expectTraffic(backwards);
+});
+
 describe('a server decides', () => {
   test('while it is undecided nothing is pushed, however often the client asks', () => {
     const world = new World({ server: { automatic: false } });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { BLACKHOLE } from '@openvpnd/testkit';
 import { nextKeyId, P_CONTROL_SOFT_RESET_V1 } from '@openvpnd/wire';
 import { describe, expect, test } from 'vitest';
@@ -49,7 +51,7 @@ describe('renegotiation loses no packet', () => {
     world.connect();
     world.clock.advanceBy(2000);
     for (let i = 0; i < 10; i++) world.client.run(world.client.multi.renegotiate(world.clock.now(), 'bytes'));
-    expect(world.client.logged('tls.soft-reset')).toEqual([{ reason: 'bytes', keyId: 1 }]);
+    expect(world.client.logged('tls.soft-reset')).toMatchObject([{ reason: 'bytes', keyId: 1 }]);
     world.clock.advanceBy(2000);
     expect(renegotiations(world)).toBe(1);
   });
@@ -210,3 +212,20 @@ function clientSessionId(world: World): Uint8Array {
   if (!id) throw new Error('the client said nothing');
   return id;
 }
+
+test('the heap stays flat over a thousand renegotiations', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const world = new World({ wrapped: true, server: { settings: { renegMs: 60_000 } } });
+  for (const peer of [world.client, world.server]) peer.remembers = false;
+  world.connect();
+  const used = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  world.clock.advanceBy(200 * 60_000);
+  const before = used();
+  world.clock.advanceBy(1000 * 60_000);
+  expect(used() - before).toBeLessThan(1024 * 1024);
+  expect(world.client.keys.size).toBeLessThanOrEqual(3);
+});

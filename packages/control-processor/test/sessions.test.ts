@@ -109,6 +109,54 @@ describe('a peer that has lost its state', () => {
   });
 });
 
+describe('undecided is no', () => {
+  test('also in a renegotiation: the peer is refused a hand window later', () => {
+    const world = new World();
+    world.connect();
+    world.clock.advanceBy(3000);
+    const { client, server } = world;
+    server.automatic = false;
+    client.run(client.multi.renegotiate(world.clock.now(), 'bytes'));
+    world.clock.advanceBy(59_000);
+    expect(server.keys.has(1)).toBe(false);
+    expect(server.sendingWith).toBe(0);
+    expect(client.all('auth-failed')).toEqual([]);
+    world.clock.advanceBy(10_000);
+    expect(client.all('auth-failed')).toHaveLength(1);
+    expect(server.all('exit')).toEqual([{ type: 'exit', reason: 'auth-failed' }]);
+    expect(server.keys.has(1)).toBe(false);
+  });
+});
+
+test('a session that hangs before it is known does not take the next one along', () => {
+  const world = new World();
+  const { server } = world;
+  server.receive(hardReset(stranger(1)));
+  world.clock.advanceBy(55_000);
+  server.automatic = false;
+  world.start();
+  world.clock.advanceBy(2000);
+  // The stranger's session ends by its hand window; the newcomer has no verdict yet.
+  world.clock.advanceBy(5000);
+  expect(server.all('session-lost')).toEqual([]);
+  server.automatic = true;
+  server.run(server.multi.handleVerdict(world.clock.now(), server.all('verify').at(-1)!.requestId, { type: 'accept' }));
+  world.clock.advanceBy(6000);
+  expectData(world);
+});
+
+test('two sessions that both hang leave a peer that is lost', () => {
+  const world = new World();
+  const { server } = world;
+  server.receive(hardReset(stranger(1)));
+  world.clock.advanceBy(30_000);
+  server.receive(hardReset(stranger(2)));
+  world.clock.advanceBy(31_000);
+  expect(server.all('session-lost')).toEqual([]);
+  world.clock.advanceBy(31_000);
+  expect(server.all('session-lost')).toEqual([{ type: 'session-lost', reason: 'handshake-timeout' }]);
+});
+
 describe('forged resets', () => {
   test('never touch the session, however many come', () => {
     const world = new World();

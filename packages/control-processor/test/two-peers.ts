@@ -99,6 +99,8 @@ export class Peer {
   sent = 0;
   push: readonly string[] = ['route 10.0.0.0 255.0.0.0', 'ifconfig 10.8.0.2 255.255.255.0'];
   automatic: boolean;
+  /** Whether actions and log events are kept. */
+  remembers = true;
   multi: TlsMulti;
   readonly #world: World;
   readonly #clock: ReturnType<VirtualClock['sibling']>;
@@ -150,7 +152,7 @@ export class Peer {
   }
 
   readonly #record = (event: string, fields: Record<string, unknown> = {}): void => {
-    if (this.events.length < 10_000) this.events.push({ event, fields });
+    if (this.remembers && this.events.length < 10_000) this.events.push({ event, fields });
   };
 
   get now(): Instant {
@@ -161,7 +163,7 @@ export class Peer {
     for (const action of actions) {
       if (action.type === 'send') this.#world.carry(this, action.packet);
       else {
-        if (this.actions.length < 10_000) this.actions.push(action);
+        if (this.remembers && this.actions.length < 10_000) this.actions.push(action);
         this.#execute(action);
       }
     }
