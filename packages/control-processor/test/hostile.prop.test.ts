@@ -118,7 +118,7 @@ describe('whatever arrives, nothing is thrown', () => {
   });
 });
 
-test('a thousand connections that come and go leave nothing behind', () => {
+test('many connections that come and go leave nothing behind', () => {
   const world = new World();
   for (let i = 0; i < 200; i++) {
     world.client.restart();
