@@ -74,6 +74,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     },
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
     exitNotify: entry.exitNotify,
+    retryAfterAuthFailure: options.client?.authRetry === 'nointeract',
     log: events,
   });
   const driver: TunnelDriver = new TunnelDriver(run, {

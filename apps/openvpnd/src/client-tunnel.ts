@@ -5,10 +5,11 @@ import type { ExternalMux } from '@openvpnd/external-mux';
 import type { InternalMux } from '@openvpnd/internal-mux';
 import { FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
-import { emitOccMessage } from '@openvpnd/wire';
-import type { RunSignal } from './host/signals.js';
+import { type AuthFailure, emitOccMessage, sessionIdHex } from '@openvpnd/wire';
+import type { RetryAdvice, RunSignal } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
 import { applyKeyAction } from './install-keys.js';
+import { logNegotiated } from './log-negotiated.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** The one peer of a client. */
@@ -33,6 +34,8 @@ export interface ClientTunnelOptions {
   readonly connectTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
   readonly exitNotify: number;
+  /** --auth-retry nointeract: try again after AUTH_FAILED instead of exiting. */
+  readonly retryAfterAuthFailure: boolean;
   readonly log?: Log;
 }
 
@@ -46,6 +49,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #dataChannel: DataChannel;
   readonly #mux: ExternalMux;
   readonly #internalMux: InternalMux;
+  #peer: PeerSettings;
   #answerDeadline: Instant = NEVER;
   /** Set while we say goodbye. */
   #exit:
@@ -56,6 +60,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   constructor(options: ClientTunnelOptions) {
     this.#options = options;
     this.#multi = options.multi;
+    this.#peer = options.peer;
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
     this.#internalMux = options.internalMux;
@@ -128,7 +133,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
     const ends = signal === 'SIGTERM' || signal === 'SIGINT';
     const count = ends ? this.#options.exitNotify : 0;
-    if (count === 0 || !this.#multi.connected) return this.#end(signal, '', 'hard');
+    if (count === 0 || !this.#multi.connected) return this.#end(signal, '', { source: 'hard' });
     this.#options.log?.info('client.exit-notify', { signal });
     const { handled, actions } = this.#multi.notifyExit(now);
     this.#exit = {
@@ -153,7 +158,10 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     const actions = this.#multi.handlePacket(now, packet);
     if (actions.length > 0) {
       // Only an authentic packet moves the control channel.
-      this.#answerDeadline = NEVER;
+      if (this.#answerDeadline !== NEVER) {
+        this.#options.log?.info('client.initial-packet', { sessionId: sessionIdHex(packet.subarray(1, 9)) });
+        this.#answerDeadline = NEVER;
+      }
       this.#dataChannel.noteControlReceived(SLOT, now);
     }
     return this.#execute(now, actions);
@@ -183,18 +191,22 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       case 'pull':
         return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;
       case 'auth-failed':
-        this.#options.log?.error('client.auth-failed');
-        return this.#end('SIGTERM', 'auth-failure');
+        return this.#authFailed(action.message.failure);
       case 'restart':
-        return this.#end('SIGUSR1', 'server-pushed-connection-reset');
+        return this.#end('SIGUSR1', 'server-pushed-connection-reset', {
+          retry: { advance: action.message.nextServer ? 'remote' : 'no' },
+        });
       case 'session-lost':
         return this.#end('SIGUSR1', LOST_TEXT[action.reason] ?? 'tls-error');
       case 'exit':
         return action.reason === 'server-pushed-halt'
           ? this.#end('SIGTERM', 'server-pushed-halt')
           : this.#end('SIGUSR1', 'remote-exit');
-      case 'peer-initiated':
       case 'negotiated':
+        if (this.#options.log !== undefined)
+          logNegotiated(this.#options.log, action.options, this.#peer, this.#options.exitNotify);
+        return NO_ACTIONS;
+      case 'peer-initiated':
       case 'connected':
       case 'control-message':
         return NO_ACTIONS;
@@ -207,9 +219,28 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     }
   }
 
+  /** OpenVPN: receive_auth_failed(). */
+  #authFailed(failure: AuthFailure): readonly TunnelAction[] {
+    const text = failure.reason === '' ? 'AUTH_FAILED' : `AUTH_FAILED,${failure.reason}`;
+    this.#options.log?.error('client.auth-failed', { text });
+    if (failure.kind === 'temporary') {
+      const { advance, backoffSeconds } = failure;
+      return this.#end('SIGUSR1', 'auth-temp-failure (server temporary reject)', {
+        retry: {
+          advance: advance === 'addr' ? 'address' : advance,
+          ...(backoffSeconds === undefined ? {} : { backoffSeconds }),
+        },
+      });
+    }
+    return this.#options.retryAfterAuthFailure
+      ? this.#end('SIGUSR1', 'auth-failure')
+      : this.#end('SIGTERM', 'auth-failure');
+  }
+
   #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
     const imported = this.#options.importOptions(pushed);
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
+    this.#peer = imported.peer;
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
@@ -259,10 +290,14 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     return NO_ACTIONS;
   }
 
-  #end(signal: RunSignal, text: string, source: 'hard' | 'soft' = 'soft'): readonly TunnelAction[] {
+  #end(
+    signal: RunSignal,
+    text: string,
+    more: { readonly source?: 'hard'; readonly retry?: RetryAdvice } = {},
+  ): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     this.#ended = true;
-    return [{ type: 'signal', info: { signal, source, text } }];
+    return [{ type: 'signal', info: { signal, source: 'soft', text, ...more } }];
   }
 }
 

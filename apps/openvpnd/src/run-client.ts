@@ -67,7 +67,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         if (info.signal !== 'SIGUSR1') return info;
         if (!options.process.persistTun) await tunnelInterface.takeDown();
         say(describeSignal(info, 'process'));
-        action = walk.handleFailure(clock.now());
+        action = walk.handleFailure(clock.now(), info.retry);
         break;
       }
       case 'wait': {

@@ -90,6 +90,11 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
     if (server.poolIpv6 !== undefined) {
       say(`IFCONFIG POOL IPv6: base=${server.poolIpv6.start} size=65536 netbits=${server.poolIpv6.bits}`);
     }
+    if (server.pool !== undefined && server.poolIpv6 !== undefined) {
+      say(
+        `NOTE: IPv4 pool size is ${addressing.poolSize}, IPv6 pool size is 65536. IPv4 pool size limits the number of clients that can be served from the pool`,
+      );
+    }
     say('Initialization Sequence Completed');
     return await driver.ended;
   } finally {

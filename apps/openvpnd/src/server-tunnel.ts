@@ -11,6 +11,7 @@ import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
 import { applyKeyAction } from './install-keys.js';
+import { logNegotiated } from './log-negotiated.js';
 import { pushedOptions } from './pushed-options.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
@@ -255,6 +256,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         this.#multiContext.establish(slot);
         return;
       case 'negotiated':
+        logNegotiated(peer.log, action.options, this.#options.peer, this.#options.exitNotify);
+        return;
       case 'control-message':
         return;
       case 'session-lost':
@@ -276,6 +279,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #verify(now: Instant, instance: Instance, request: VerifyAction, actions: TunnelAction[]): void {
     const { modules: peer } = instance;
     const commonName = request.certificates[0]?.commonName;
+    if (!request.renegotiation) {
+      for (const [key, value] of request.peerInfo) peer.log.info('peer-info', { line: `${key}=${value}` });
+    }
     let verdict: Parameters<TlsMulti['handleVerdict']>[2];
     if (commonName === undefined || commonName === '') {
       peer.log.error('server.no-common-name');

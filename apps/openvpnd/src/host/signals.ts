@@ -9,6 +9,15 @@ export interface SignalInfo {
   readonly signal: RunSignal;
   readonly source: 'hard' | 'soft';
   readonly text: string;
+  /** A client's next attempt, when the server said where or when it is to be. */
+  readonly retry?: RetryAdvice;
+}
+
+/** What a server may say about the next attempt: `RESTART,[N]`, `AUTH_FAILED,TEMP[backoff 5,advance remote]`. */
+export interface RetryAdvice {
+  /** The same address again, the next address, or the next `remote`. */
+  readonly advance: 'no' | 'address' | 'remote';
+  readonly backoffSeconds?: number;
 }
 
 /** `SIGUSR1[soft,tls-error] received, process restarting`. OpenVPN: print_signal(). */

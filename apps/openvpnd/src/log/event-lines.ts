@@ -19,7 +19,11 @@ const DETAIL = 4;
 export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Certificates.
   'verify.ok': { verb: ALWAYS, text: (f) => `VERIFY OK: depth=${f.depth}, ${f.subject}` },
-  'verify.error': { verb: ALWAYS, text: (f) => `VERIFY ERROR: depth=${f.depth}, error=${f.error}: ${f.subject}` },
+  'verify.error': {
+    verb: ALWAYS,
+    text: (f) =>
+      `VERIFY ERROR: depth=${f.depth}, error=${f.error}: ${f.subject}${f.serialNumber === undefined ? '' : `, serial=${f.serialNumber}`}`,
+  },
   'verify.ku-ok': { verb: ALWAYS, text: () => 'VERIFY KU OK' },
   'verify.ku-error': { verb: ALWAYS, text: (f) => [`VERIFY KU ERROR`, ...reason(f)] },
   'verify.eku': {
@@ -41,7 +45,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
 
   // TLS.
-  'session.incoming': { verb: USUAL, text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${f.sessionId}` },
+  'session.incoming': { verb: DETAIL, text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${f.sessionId}` },
   'session.takeover': {
     verb: USUAL,
     text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted',
@@ -74,7 +78,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'tls.soft-reset': {
     verb: USUAL,
     text: (f) =>
-      `TLS: soft reset sec=${f.seconds}/${f.limitSeconds} bytes=${f.bytes ?? 0}/${f.limitBytes ?? -1} pkts=${f.packets ?? 0}/${f.limitPackets ?? 0}`,
+      `TLS: soft reset sec=${f.seconds ?? 0}/${f.limitSeconds ?? 0} bytes=${f.bytes ?? 0}/${f.limitBytes ?? -1} pkts=${f.packets ?? 0}/${f.limitPackets ?? 0}`,
   },
   'tls.soft-reset-received': { verb: DETAIL, text: (f) => `TLS: received P_CONTROL_SOFT_RESET_V1 s=${f.sessionId}` },
 
@@ -101,13 +105,29 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: USUAL,
     text: (f) => `Using data channel cipher '${f.cipher}' since --data-ciphers-fallback is set`,
   },
-  'data-channel.negotiated': {
+
+  'data-channel.options': {
     verb: ALWAYS,
     text: (f) => `Data Channel: cipher '${f.cipher}'${f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`}`,
   },
+  'data-channel.timers': { verb: ALWAYS, text: (f) => `Timers: ${f.text}` },
+  'data-channel.protocol': { verb: ALWAYS, text: (f) => `Protocol options: ${f.text}` },
+  'data-channel.key-derivation-failed': {
+    verb: ALWAYS,
+    text: (f) => `TLS Error: generate_key_expansion failed (${f.derivation})`,
+  },
+
+  // Control messages.
+  'control.sent': { verb: USUAL, text: (f) => `SENT CONTROL [${f.commonName ?? 'UNDEF'}]: '${f.text}' (status=1)` },
+  'control.exit-received': { verb: ALWAYS, text: () => 'CC-EEN exit message received by peer' },
+  'control.unknown': { verb: ALWAYS, text: (f) => `WARNING: Received unknown control message: ${f.text}` },
+  'control.invalid-characters': {
+    verb: ALWAYS,
+    text: (f) => `WARNING: ${f.dropped} control message(s) with characters that are not allowed were dropped`,
+  },
+  'session.exit-scheduled': { verb: ALWAYS, text: (f) => `Delayed exit in ${f.seconds} seconds` },
 
   // Push.
-  'push.sent': { verb: USUAL, text: (f) => `SENT CONTROL [${f.commonName ?? 'UNDEF'}]: '${f.text}' (status=1)` },
   'push.received': { verb: USUAL, text: (f) => `PUSH: Received control message: '${f.text}'` },
   'push.no-reply': { verb: ALWAYS, text: (f) => `No reply from server to push requests in ${f.seconds}s` },
   'push.unsupported-option': {
@@ -122,6 +142,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
 
   // Client.
+  'client.initial-packet': { verb: USUAL, text: (f) => `TLS: Initial packet from ${f.from}, sid=${f.sessionId}` },
   'client.auth-failed': { verb: ALWAYS, text: (f) => `AUTH: Received control message: ${f.text ?? 'AUTH_FAILED'}` },
   'client.server-poll-timeout': { verb: ALWAYS, text: () => 'Server poll timeout, restarting' },
   'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },
@@ -172,7 +193,6 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => `[${f.commonName ?? 'UNDEF'}] Inactivity timeout (--${f.action}), restarting`,
   },
   'server.remote-exit': { verb: ALWAYS, text: () => 'OCC exit message received by peer' },
-  'server.cc-exit': { verb: ALWAYS, text: () => ['CC-EEN exit message received by peer', 'Delayed exit in 5 seconds'] },
   'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
 };
 

@@ -28,7 +28,7 @@ describe.skipIf(!ready)('a packet through a tunnel', () => {
             const client = await site.startClient(pair.client);
             await client.waitForLine(UP, UP_TIMEOUT_MS);
             await server.waitForLine(/Peer Connection Initiated with/, 1000);
-            expect(client.tail(200)).toContain(`Data Channel: cipher '${cipher}', peer-id: 0`);
+            await client.waitForLine(new RegExp(`Data Channel: cipher '${cipher}', peer-id: 0`), 5000);
 
             const [place] = site.clientPlaces;
             const small = await ping(place, '10.8.0.1', { count: 10, interval: 0.02 });
