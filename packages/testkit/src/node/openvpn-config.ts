@@ -31,6 +31,8 @@ export interface ServerSettings extends EndSettings {
   readonly network?: string;
   /** `fd08::/64`; no IPv6 inside when absent. */
   readonly networkV6?: string;
+  /** For `keepalive`, which is pushed to the clients; `10 60` when absent. */
+  readonly keepalive?: string;
 }
 
 /** Settings of a client's configuration. */
@@ -48,7 +50,7 @@ export function serverConfig(settings: ServerSettings): string {
     `server ${settings.network ?? '10.8.0.0 255.255.255.0'}`,
     settings.networkV6 === undefined ? undefined : `server-ipv6 ${settings.networkV6}`,
     'dh none',
-    'keepalive 10 60',
+    `keepalive ${settings.keepalive ?? '10 60'}`,
     'remote-cert-tls client',
     ...shared(settings),
   ]);
