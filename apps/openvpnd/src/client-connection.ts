@@ -13,6 +13,7 @@ import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { importOptions } from './import-options.js';
+import { keyUse } from './install-keys.js';
 import { peerSettings } from './peer-settings.js';
 import type { Run } from './run.js';
 import { printStatistics } from './statistics.js';
@@ -59,14 +60,15 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     wake: () => driver.wake(),
     log: events,
   });
-  const dataChannel = new DataChannel({ backend: evpBackend(), maxPeers: 1 });
+  const dataChannel = new DataChannel({ backend: evpBackend(), maxPeers: 1, random });
   const tunnel = new ClientTunnel({
     multi,
     dataChannel,
     mux: new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float }),
     internalMux: new InternalMux({ role: 'client' }),
     remote: linkAddress(remote, link.id),
-    peer: peerSettings(options, entry),
+    peer: peerSettings(options),
+    keyUse: keyUse(options, entry),
     importOptions: (pushed) => {
       const result = importOptions(options, entry, pushed);
       for (const line of result.lines) log.say(3, line);

@@ -3,12 +3,12 @@ import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-chann
 import type { Tunnel } from '@openvpnd/event-loop';
 import type { ExternalMux } from '@openvpnd/external-mux';
 import type { InternalMux } from '@openvpnd/internal-mux';
-import { FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
+import { ADDRESS_FAMILY, FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { type AuthFailure, emitOccMessage, sessionIdHex } from '@openvpnd/wire';
 import type { RetryAdvice, RunSignal } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
-import { applyKeyAction } from './install-keys.js';
+import { applyKeyAction, type KeyUse } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
@@ -28,6 +28,7 @@ export interface ClientTunnelOptions {
   readonly remote: LinkAddress;
   /** Timers of the data channel until the server has pushed its own. */
   readonly peer: PeerSettings;
+  readonly keyUse: KeyUse;
   /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
   /** --connect-timeout: how long to wait for the first answer. */
@@ -186,7 +187,13 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       case 'install-keys':
       case 'send-with':
       case 'retire-keys':
-        applyKeyAction(this.#dataChannel, SLOT, action);
+        applyKeyAction(
+          this.#dataChannel,
+          SLOT,
+          action,
+          this.#options.keyUse,
+          this.#options.remote[ADDRESS_FAMILY] === 6,
+        );
         return NO_ACTIONS;
       case 'pull':
         return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;

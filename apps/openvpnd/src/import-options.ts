@@ -58,7 +58,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
     imported: {
       pulled,
       negotiated: negotiatedByPush(pulled),
-      peer: pulledPeerSettings(options, entry, pulled),
+      peer: pulledPeerSettings(options, pulled),
       plan: planInput(options, entry, pulled),
     },
   };

@@ -1,20 +1,57 @@
+import type { ConnectionEntry, MssFix, Options } from '@openvpnd/config';
 import type { ControlAction } from '@openvpnd/control-processor';
-import type { DataChannel } from '@openvpnd/data-channel';
+import { type DataChannel, findHmacDigest } from '@openvpnd/data-channel';
+import { type MssfixSetting, mssOf } from '@openvpnd/keygen';
 
 /** The part of the control channel's actions that concerns the keys of the data channel. */
 export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' | 'send-with' | 'retire-keys' }>;
 
-/** Hands a decision about keys from the control channel of the peer in `slot` to the data channel. */
-export function applyKeyAction(dataChannel: DataChannel, slot: number, action: KeyAction): void {
+/** What the options say about how keys are used, the same for each of them. */
+export interface KeyUse {
+  /** --auth; counts for ciphers that are no AEAD. */
+  readonly auth: string;
+  /** --mssfix; absent: off. */
+  readonly mssfix?: MssfixSetting;
+}
+
+const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<
+  MssFix['basis'],
+  string
+>;
+
+/** How keys are used by the options of a connection. */
+export function keyUse(options: Options, entry: ConnectionEntry): KeyUse {
+  const { mssFix } = entry;
+  return {
+    auth: options.dataChannel.auth,
+    ...(mssFix === undefined ? {} : { mssfix: { bytes: mssFix.bytes, limits: LIMITS[mssFix.basis] } }),
+  };
+}
+
+/**
+ * Hands a decision about keys from the control channel of the peer in `slot` to the data channel.
+ *
+ * @param outerIpv6 whether the peer is reached over IPv6, which leaves less room in a packet
+ */
+export function applyKeyAction(
+  dataChannel: DataChannel,
+  slot: number,
+  action: KeyAction,
+  use: KeyUse,
+  outerIpv6: boolean,
+): void {
   switch (action.type) {
-    case 'install-keys':
-      dataChannel.installKeys(
-        slot,
-        action.keyId,
-        action.keys,
-        action.peerId === undefined ? {} : { peerId: action.peerId },
-      );
+    case 'install-keys': {
+      const { keys, peerId } = action;
+      const digestBytes = findHmacDigest(use.auth)?.bytes ?? 0;
+      const shape = { cipher: keys.cipher, digestBytes, mode: 'tls', peerId: peerId !== undefined } as const;
+      dataChannel.installKeys(slot, action.keyId, keys, {
+        ...(peerId === undefined ? {} : { peerId }),
+        ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6 }, shape) }),
+        auth: use.auth,
+      });
       return;
+    }
     case 'send-with':
       dataChannel.sendWith(slot, action.keyId);
       return;

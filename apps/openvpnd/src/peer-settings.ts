@@ -1,20 +1,12 @@
-import type { ConnectionEntry, MssFix, Options, PingOptions, PulledOptions } from '@openvpnd/config';
+import type { Options, PingOptions, PulledOptions } from '@openvpnd/config';
 import type { PeerSettings } from '@openvpnd/data-channel';
 
-const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<
-  MssFix['basis'],
-  string
->;
-
 /** Timers and limits of a peer's data channel, from the options alone: a server's clients, and a client before it has pulled. */
-export function peerSettings(options: Options, entry: ConnectionEntry): PeerSettings {
+export function peerSettings(options: Options): PeerSettings {
   const { replayWindow } = options.dataChannel;
   const { renegotiation } = options.tls;
   return {
     ...timers(options.ping),
-    ...(entry.mssFix === undefined
-      ? {}
-      : { mssfix: { bytes: entry.mssFix.bytes, limits: LIMITS[entry.mssFix.basis] } }),
     replayWindow,
     ...(renegotiation.bytes === undefined ? {} : { renegotiateBytes: renegotiation.bytes }),
     renegotiatePackets: renegotiation.packets,
@@ -22,9 +14,9 @@ export function peerSettings(options: Options, entry: ConnectionEntry): PeerSett
 }
 
 /** What a server's push changes about them. */
-export function pulledPeerSettings(options: Options, entry: ConnectionEntry, pulled: PulledOptions): PeerSettings {
+export function pulledPeerSettings(options: Options, pulled: PulledOptions): PeerSettings {
   return {
-    ...peerSettings(options, entry),
+    ...peerSettings(options),
     ...timers({
       ...options.ping,
       ...(pulled.pingSeconds === undefined ? {} : { sendSeconds: pulled.pingSeconds }),

@@ -12,6 +12,7 @@ import { controlWraps } from './control-wraps.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
+import { keyUse } from './install-keys.js';
 import { peerSettings } from './peer-settings.js';
 import type { Run } from './run.js';
 import type { ServerPeer } from './server-peer.js';
@@ -57,7 +58,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
     }),
     mux: new ExternalMux({ random, maxPeers, role: 'server' }),
     internalMux: new InternalMux({ role: 'server', clientToClient: server.clientToClient }),
-    dataChannel: new DataChannel({ backend: evpBackend(), maxPeers }),
+    dataChannel: new DataChannel({ backend: evpBackend(), maxPeers, random }),
     createMulti: (slot, accepted, peerLog) =>
       new TlsMulti({
         role: 'server',
@@ -75,7 +76,8 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
         log: peerLog,
       }),
     addressing,
-    peer: peerSettings(options, entry),
+    peer: peerSettings(options),
+    keyUse: keyUse(options, entry),
     push: server.push,
     clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
     exitNotify: entry.exitNotify,

@@ -4,13 +4,20 @@ import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-chann
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from '@openvpnd/internal-mux';
-import { ADDRESS_WORDS, FATE_PUNT, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
+import {
+  ADDRESS_FAMILY,
+  ADDRESS_WORDS,
+  FATE_PUNT,
+  type LinkAddress,
+  NO_SLOT,
+  type PacketVector,
+} from '@openvpnd/memory';
 import { assertNever, DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
-import { applyKeyAction } from './install-keys.js';
+import { applyKeyAction, type KeyUse } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
 import { pushedOptions } from './pushed-options.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
@@ -30,6 +37,7 @@ export interface ServerTunnelOptions {
   readonly addressing: ClientAddressing;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
+  readonly keyUse: KeyUse;
   /** --push, with what `server` and `keepalive` add. */
   readonly push: readonly string[];
   /** --client-config-dir. */
@@ -169,6 +177,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   }
 
   #handleStranger(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
+    // A newcomer who got an answer now would be left alone with it: OpenVPN ignores him too while it shuts down.
+    if (this.#exit !== undefined) return;
     const answer = this.#options.handshake.handleFirstPacket(now, packet, address);
     switch (answer.type) {
       case 'reply':
@@ -180,7 +190,6 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         // Only a tls-crypt-v2 client asks for it, and that is not configured.
         return;
       case 'accept': {
-        if (this.#exit !== undefined) return;
         const instance = this.#createInstance(now, address, answer);
         if (instance === undefined) return;
         this.#execute(now, instance, instance.modules.multi.handleUnwrapped(now, answer.packet), actions);
@@ -240,7 +249,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       case 'install-keys':
       case 'send-with':
       case 'retire-keys':
-        applyKeyAction(this.#dataChannel, slot, action);
+        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
         return;
       case 'verify':
         this.#verify(now, instance, action, actions);

@@ -45,7 +45,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
 
   // TLS.
-  'session.incoming': { verb: DETAIL, text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${f.sessionId}` },
+  'session.incoming': {
+    verb: DETAIL,
+    text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${spacedSessionId(f)}`,
+  },
   'session.takeover': {
     verb: USUAL,
     text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted',
@@ -142,7 +145,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
 
   // Client.
-  'client.initial-packet': { verb: USUAL, text: (f) => `TLS: Initial packet from ${f.from}, sid=${f.sessionId}` },
+  'client.initial-packet': {
+    verb: USUAL,
+    text: (f) => `TLS: Initial packet from ${f.from}, sid=${spacedSessionId(f)}`,
+  },
   'client.auth-failed': { verb: ALWAYS, text: (f) => `AUTH: Received control message: ${f.text ?? 'AUTH_FAILED'}` },
   'client.server-poll-timeout': { verb: ALWAYS, text: () => 'Server poll timeout, restarting' },
   'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },
@@ -195,6 +201,11 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'server.remote-exit': { verb: ALWAYS, text: () => 'OCC exit message received by peer' },
   'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
 };
+
+/** OpenVPN prints a session id in two halves. */
+function spacedSessionId(fields: LogFields): string {
+  return String(fields.sessionId).replace(/^(.{8})(.{8})$/, '$1 $2');
+}
 
 function reason(fields: LogFields): string[] {
   return fields.reason === undefined ? [] : [String(fields.reason)];
