@@ -1,20 +1,13 @@
 import type { ConnectionEntry } from '@openvpnd/config';
-import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import type { ControlWrapFactory } from '@openvpnd/control-wrap';
-import { DataChannel } from '@openvpnd/data-channel';
-import { ExternalMux, formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
-import { InternalMux } from '@openvpnd/internal-mux';
+import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
-import { ClientTunnel } from './client-tunnel.js';
-import { controlSettings } from './control-settings.js';
+import { composeClient } from './compose-client.js';
 import type { Credentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
-import { importOptions } from './import-options.js';
-import { keyUse } from './install-keys.js';
-import { peerSettings } from './peer-settings.js';
 import type { Run } from './run.js';
 import { printStatistics } from './statistics.js';
 import { TunnelDriver } from './tunnel-driver.js';
@@ -45,39 +38,22 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const say = (line: string): void => log.say(1, line);
   const link = await openUdpSocket(options, entry, remote, say);
   const from = formatLinkAddress(linkAddress(remote));
-  const events = log.events(
-    () => '',
-    () => ({ from }),
-  );
-  const multi = new TlsMulti({
-    role: 'client',
-    mode: 'p2mp',
-    settings: controlSettings(options, entry, connection.credentials),
+  const { tunnel, dataChannel } = composeClient({
+    options,
+    entry,
+    remote: linkAddress(remote, link.id),
     engines: connection.engines,
     wraps: connection.wraps,
+    credentials: connection.credentials,
+    backend: evpBackend(),
     random,
     unixTime,
     wake: () => driver.wake(),
-    log: events,
-  });
-  const dataChannel = new DataChannel({ backend: evpBackend(), maxPeers: 1, random });
-  const tunnel = new ClientTunnel({
-    multi,
-    dataChannel,
-    mux: new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float }),
-    internalMux: new InternalMux({ role: 'client' }),
-    remote: linkAddress(remote, link.id),
-    peer: peerSettings(options),
-    keyUse: keyUse(options, entry),
-    importOptions: (pushed) => {
-      const result = importOptions(options, entry, pushed);
-      for (const line of result.lines) log.say(3, line);
-      return result.ok ? result.imported : undefined;
-    },
-    connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
-    exitNotify: entry.exitNotify,
-    retryAfterAuthFailure: options.client?.authRetry === 'nointeract',
-    log: events,
+    sayImported: (line) => log.say(3, line),
+    log: log.events(
+      () => '',
+      () => ({ from }),
+    ),
   });
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,

@@ -1,22 +1,11 @@
-import { TlsMulti } from '@openvpnd/control-processor';
-import { DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
-import { DataChannel } from '@openvpnd/data-channel';
-import { ExternalMux } from '@openvpnd/external-mux';
-import { InternalMux } from '@openvpnd/internal-mux';
 import { evpBackend, openTun } from '@openvpnd/packet-io';
-import { MultiContext } from '@openvpnd/tunnel-state';
-import { ClientAddressing } from './client-addressing.js';
 import { clientConfigFrom } from './client-config-dir.js';
-import { controlSettings } from './control-settings.js';
+import { composeServer } from './compose-server.js';
 import { controlWraps } from './control-wraps.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
-import { keyUse } from './install-keys.js';
-import { peerSettings } from './peer-settings.js';
 import type { Run } from './run.js';
-import type { ServerPeer } from './server-peer.js';
-import { ServerTunnel } from './server-tunnel.js';
 import { tlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
@@ -36,58 +25,25 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
 
   const engines = tlsEngines(options);
   const wraps = controlWraps(options, entry);
-  const settings = controlSettings(options, entry);
+  const { tunnel, addressing } = composeServer({
+    options,
+    entry,
+    engines,
+    wraps,
+    backend: evpBackend(),
+    random,
+    unixTime,
+    clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
+    wake: () => driver.wake(),
+    peerLog: (describe) => log.events(() => `${describe().name} `, describe),
+    log: log.events(() => ''),
+  });
   const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
   const link = await openUdpSocket(options, entry, undefined, say);
-
-  const maxPeers = server.maxClients;
-  const addressing = new ClientAddressing(options);
-  const events = log.events(() => '');
-  const tunnel: ServerTunnel = new ServerTunnel({
-    multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
-    handshake: new StatelessHandshake({
-      wraps,
-      random,
-      unixTime,
-      handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
-      resetLimit: {
-        ...DEFAULT_RESET_LIMIT,
-        replies: server.connectFreqInitial.count,
-        periodSeconds: server.connectFreqInitial.seconds,
-      },
-    }),
-    mux: new ExternalMux({ random, maxPeers, role: 'server' }),
-    internalMux: new InternalMux({ role: 'server', clientToClient: server.clientToClient }),
-    dataChannel: new DataChannel({ backend: evpBackend(), maxPeers, random }),
-    createMulti: (slot, accepted, peerLog) =>
-      new TlsMulti({
-        role: 'server',
-        mode: 'p2mp',
-        settings: { ...settings, peerId: slot },
-        engines,
-        wraps,
-        random,
-        unixTime,
-        wake: () => {
-          tunnel.wakePeer(slot);
-          driver.wake();
-        },
-        accepted,
-        log: peerLog,
-      }),
-    addressing,
-    peer: peerSettings(options),
-    keyUse: keyUse(options, entry),
-    push: server.push,
-    clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
-    exitNotify: entry.exitNotify,
-    peerLog: (describe) => log.events(() => `${describe().name} `, describe),
-    log: events,
-  });
   const driver: TunnelDriver = new TunnelDriver(run, { tunnel, link, tunMtu: entry.tunMtu });
   driver.setDevice(device);
   try {
-    say(`MULTI: multi_init called, r=${maxPeers} v=${maxPeers}`);
+    say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
     if (server.poolIpv6 !== undefined) {
       say(`IFCONFIG POOL IPv6: base=${server.poolIpv6.start} size=65536 netbits=${server.poolIpv6.bits}`);

@@ -1,0 +1,74 @@
+import type { ConnectionEntry, Options } from '@openvpnd/config';
+import { TlsMulti } from '@openvpnd/control-processor';
+import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import type { ControlWrapFactory } from '@openvpnd/control-wrap';
+import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
+import { ExternalMux } from '@openvpnd/external-mux';
+import { InternalMux } from '@openvpnd/internal-mux';
+import type { LinkAddress } from '@openvpnd/memory';
+import type { Instant, Log, Random } from '@openvpnd/sans-io';
+import { ClientTunnel } from './client-tunnel.js';
+import { controlSettings } from './control-settings.js';
+import type { Credentials } from './host/credentials.js';
+import { importOptions } from './import-options.js';
+import { keyUse } from './install-keys.js';
+import { peerSettings } from './peer-settings.js';
+
+/** The options of a client, and what one connection needs of the world around it. */
+export interface ClientParts {
+  readonly options: Options;
+  readonly entry: ConnectionEntry;
+  /** Where the server is, and through which link. */
+  readonly remote: LinkAddress;
+  readonly engines: TlsEngineFactory;
+  readonly wraps: ControlWrapFactory;
+  readonly credentials: Credentials | undefined;
+  readonly backend: AeadBackend;
+  readonly random: Random;
+  readonly unixTime: (now: Instant) => number;
+  /** Asks the loop for a turn. Never called before the composition is returned. */
+  readonly wake: () => void;
+  /** Gets the lines about what the server pushed. */
+  readonly sayImported: (line: string) => void;
+  readonly log: Log;
+}
+
+/** One connection of a client, and those of its modules that others ask for their counters. */
+export interface ComposedClient {
+  readonly tunnel: ClientTunnel;
+  readonly mux: ExternalMux;
+  readonly internalMux: InternalMux;
+  readonly dataChannel: DataChannel;
+}
+
+/**
+ * Puts one connection of a client together from its options. No I/O: what has any is among the parts.
+ *
+ * @throws OptionValueError for a cipher or digest that does not exist here
+ */
+export function composeClient(parts: ClientParts): ComposedClient {
+  const { options, entry, engines, wraps, random, unixTime, wake, log } = parts;
+  const settings = controlSettings(options, entry, parts.credentials);
+  const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
+  const internalMux = new InternalMux({ role: 'client' });
+  const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
+  const tunnel = new ClientTunnel({
+    multi: new TlsMulti({ role: 'client', mode: 'p2mp', settings, engines, wraps, random, unixTime, wake, log }),
+    dataChannel,
+    mux,
+    internalMux,
+    remote: parts.remote,
+    peer: peerSettings(options),
+    keyUse: keyUse(options, entry),
+    importOptions: (pushed) => {
+      const result = importOptions(options, entry, pushed);
+      for (const line of result.lines) parts.sayImported(line);
+      return result.ok ? result.imported : undefined;
+    },
+    connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
+    exitNotify: entry.exitNotify,
+    retryAfterAuthFailure: options.client?.authRetry === 'nointeract',
+    log,
+  });
+  return { tunnel, mux, internalMux, dataChannel };
+}

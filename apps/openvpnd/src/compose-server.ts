@@ -1,0 +1,100 @@
+import type { ConnectionEntry, Options } from '@openvpnd/config';
+import { TlsMulti } from '@openvpnd/control-processor';
+import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import { type ControlWrapFactory, DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
+import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
+import { ExternalMux } from '@openvpnd/external-mux';
+import { InternalMux } from '@openvpnd/internal-mux';
+import type { Instant, Log, Random } from '@openvpnd/sans-io';
+import { MultiContext } from '@openvpnd/tunnel-state';
+import { ClientAddressing } from './client-addressing.js';
+import type { ClientConfigAnswer } from './client-config.js';
+import { controlSettings } from './control-settings.js';
+import { keyUse } from './install-keys.js';
+import { peerSettings } from './peer-settings.js';
+import type { PeerDescription, ServerPeer } from './server-peer.js';
+import { ServerTunnel } from './server-tunnel.js';
+
+/** The options of a server, and what it needs of the world around it. */
+export interface ServerParts {
+  readonly options: Options;
+  readonly entry: ConnectionEntry;
+  readonly engines: TlsEngineFactory;
+  readonly wraps: ControlWrapFactory;
+  readonly backend: AeadBackend;
+  readonly random: Random;
+  readonly unixTime: (now: Instant) => number;
+  readonly clientConfig: (commonName: string) => ClientConfigAnswer;
+  /** Asks the loop for a turn. Never called before the composition is returned. */
+  readonly wake: () => void;
+  readonly peerLog: (describe: () => PeerDescription) => Log;
+  readonly log: Log;
+}
+
+/** A server's tunnel and those of its modules that others ask for their counters. */
+export interface ComposedServer {
+  readonly tunnel: ServerTunnel;
+  readonly addressing: ClientAddressing;
+  readonly mux: ExternalMux;
+  readonly internalMux: InternalMux;
+  readonly dataChannel: DataChannel;
+}
+
+/**
+ * Puts a server together from its options. No I/O: what has any is among the parts.
+ *
+ * @throws OptionValueError for a cipher or digest that does not exist here
+ */
+export function composeServer(parts: ServerParts): ComposedServer {
+  const { options, entry, engines, wraps, random, unixTime } = parts;
+  const { server } = options;
+  if (server === undefined) throw new TypeError('not the options of a server');
+  const maxPeers = server.maxClients;
+  const settings = controlSettings(options, entry);
+  const addressing = new ClientAddressing(options);
+  const mux = new ExternalMux({ random, maxPeers, role: 'server' });
+  const internalMux = new InternalMux({ role: 'server', clientToClient: server.clientToClient });
+  const dataChannel = new DataChannel({ backend: parts.backend, maxPeers, random });
+  const tunnel: ServerTunnel = new ServerTunnel({
+    multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
+    handshake: new StatelessHandshake({
+      wraps,
+      random,
+      unixTime,
+      handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
+      resetLimit: {
+        ...DEFAULT_RESET_LIMIT,
+        replies: server.connectFreqInitial.count,
+        periodSeconds: server.connectFreqInitial.seconds,
+      },
+    }),
+    mux,
+    internalMux,
+    dataChannel,
+    createMulti: (slot, accepted, peerLog) =>
+      new TlsMulti({
+        role: 'server',
+        mode: 'p2mp',
+        settings: { ...settings, peerId: slot },
+        engines,
+        wraps,
+        random,
+        unixTime,
+        wake: () => {
+          tunnel.wakePeer(slot);
+          parts.wake();
+        },
+        accepted,
+        log: peerLog,
+      }),
+    addressing,
+    peer: peerSettings(options),
+    keyUse: keyUse(options, entry),
+    push: server.push,
+    clientConfig: parts.clientConfig,
+    exitNotify: entry.exitNotify,
+    peerLog: parts.peerLog,
+    log: parts.log,
+  });
+  return { tunnel, addressing, mux, internalMux, dataChannel };
+}
