@@ -95,6 +95,23 @@ describe.skipIf(!ready)('who is let in and who is kept out', () => {
       expect(refused.countLines(UP)).toBe(0);
     }));
 
+  for (const [what, purpose, validity] of [
+    ['an expired certificate', 'client', { notBeforeMs: -7_200_000, notAfterMs: -3_600_000 }],
+    ["a server's certificate", 'server', {}],
+  ] as const) {
+    test(`${what} does not make a client, its neighbour's does`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls, { clients: 2 });
+        const server = await site.startServer('openvpnd');
+        const refused = await site.startClient('openvpn', 0, [], {
+          identity: await tls.pki.issue('client1', purpose, validity),
+        });
+        await server.waitForLine(/TLS Error: TLS handshake failed/, REFUSED_TIMEOUT_MS);
+        await site.connectClient('openvpn', 1);
+        expect(refused.countLines(UP)).toBe(0);
+      }));
+  }
+
   test('no cipher in common: AUTH_FAILED with its reason, in both directions', () =>
     Lab.use(async (lab) => {
       for (const [server, client] of [
