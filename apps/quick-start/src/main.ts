@@ -5,10 +5,7 @@ import { addSystemDirectoriesToPath, missingForLab, missingForUserNamespace } fr
 import { runTunnel } from './run-tunnel.js';
 import { formatSummary } from './summary.js';
 
-const daemon =
-  process.argv.length > 2
-    ? process.argv.slice(2)
-    : [process.execPath, fileURLToPath(new URL('../../openvpnd/dist/main.js', import.meta.url))];
+const daemon = [process.execPath, fileURLToPath(new URL('../../openvpnd/dist/main.js', import.meta.url))];
 
 addSystemDirectoriesToPath();
 process.exitCode = process.getuid?.() === 0 ? await show() : await showInUserNamespace();
@@ -35,7 +32,7 @@ async function showInUserNamespace(): Promise<number> {
   const missing = missingForUserNamespace();
   if (missing !== undefined) return explain(missing);
   const unshare = ['--user', '--map-root-user', '--net', '--mount', '--'];
-  const child = spawn('unshare', [...unshare, process.execPath, ...process.argv.slice(1)], { stdio: 'inherit' });
+  const child = spawn('unshare', [...unshare, process.execPath, fileURLToPath(import.meta.url)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => {
     child.on('error', (error) => resolve(explain(`unshare cannot be run: ${error.message}`)));
