@@ -111,17 +111,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   handleTimeout(now: Instant, out: PacketVector): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     const actions: TunnelAction[] = [];
-    for (const slot of [...this.#awake]) {
-      this.#awake.delete(slot);
-      const instance = this.#multiContext.bySlot(slot);
-      if (instance !== undefined) this.#execute(now, instance, instance.modules.multi.handleWake(now), actions);
-    }
-    while (this.#deadlines.earliest <= now) {
-      const slot = this.#deadlines.first;
-      const instance = this.#multiContext.bySlot(slot);
-      this.#deadlines.set(slot, NEVER);
-      if (instance !== undefined) this.#execute(now, instance, instance.modules.multi.handleTimeout(now), actions);
-    }
+    const awake = [...this.#awake];
+    this.#awake.clear();
+    for (const slot of awake) this.#drive(now, slot, actions, (multi) => multi.handleWake(now));
+    // Each at most once a turn, whatever its next deadline is.
+    for (const slot of this.#takeDue(now)) this.#drive(now, slot, actions, (multi) => multi.handleTimeout(now));
     this.#dataChannel.handleTimeout(now, out);
     this.#mux.addressBatch(out);
     this.#handleSignals(now, actions);
@@ -192,7 +186,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       case 'accept': {
         const instance = this.#createInstance(now, address, answer);
         if (instance === undefined) return;
-        this.#execute(now, instance, instance.modules.multi.handleUnwrapped(now, answer.packet), actions);
+        this.#drive(now, instance.slot, actions, (multi) => multi.handleUnwrapped(now, answer.packet));
         return;
       }
       default:
@@ -221,12 +215,42 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   }
 
   #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+    this.#drive(now, slot, actions, (multi) => {
+      const todo = multi.handlePacket(now, packet);
+      // Only an authentic packet moves the control channel.
+      if (todo.length > 0) this.#dataChannel.noteControlReceived(slot, now);
+      return todo;
+    });
+  }
+
+  #takeDue(now: Instant): readonly number[] {
+    const due: number[] = [];
+    while (this.#deadlines.earliest <= now) {
+      due.push(this.#deadlines.first);
+      this.#deadlines.set(this.#deadlines.first, NEVER);
+    }
+    return due;
+  }
+
+  /**
+   * One step of a client's control channel, and what follows from it. A bug of ours that one client hits costs that client, not
+   * its neighbours.
+   */
+  #drive(
+    now: Instant,
+    slot: number,
+    actions: TunnelAction[],
+    step: (multi: TlsMulti) => readonly ControlAction[],
+  ): void {
     const instance = this.#multiContext.bySlot(slot);
     if (instance === undefined) return;
-    const todo = instance.modules.multi.handlePacket(now, packet);
-    // Only an authentic packet moves the control channel.
-    if (todo.length > 0) this.#dataChannel.noteControlReceived(slot, now);
-    this.#execute(now, instance, todo, actions);
+    try {
+      this.#execute(now, instance, step(instance.modules.multi), actions);
+    } catch (error) {
+      instance.modules.log.error('server.internal-error', { message: String(error) });
+      if (instance.modules.removed) return;
+      this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'internal-error' });
+    }
   }
 
   #execute(now: Instant, instance: Instance, todo: readonly ControlAction[], actions: TunnelAction[]): void {
@@ -368,7 +392,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const { multi, log } = instance.modules;
     switch (signal.type) {
       case 'renegotiate':
-        this.#execute(now, instance, multi.renegotiate(now, signal.reason), actions);
+        this.#drive(now, instance.slot, actions, () => multi.renegotiate(now, signal.reason));
         return;
       case 'ping-restart':
       case 'ping-exit':

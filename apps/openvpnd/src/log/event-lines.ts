@@ -199,6 +199,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => `[${f.commonName ?? 'UNDEF'}] Inactivity timeout (--${f.action}), restarting`,
   },
   'server.remote-exit': { verb: ALWAYS, text: () => 'OCC exit message received by peer' },
+  'server.internal-error': {
+    verb: ALWAYS,
+    text: (f) => `internal error, the client is dropped; please report it: ${f.message}`,
+  },
   'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
 };
 

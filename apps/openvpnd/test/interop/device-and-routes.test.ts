@@ -149,4 +149,21 @@ describe.skipIf(!ready)('device, addresses and routes of a client', () => {
       await refused.waitForLine(/AUTH_FAILED/, UP_TIMEOUT_MS);
       expect(server.countLines(/rejected due to 'disable'/)).toBeGreaterThanOrEqual(1);
     }));
+
+  for (const [server, client] of [
+    ['openvpn', 'openvpnd'],
+    ['openvpnd', 'openvpn'],
+  ] as const) {
+    test(`a push that needs several messages: server ${server}, client ${client}`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls);
+        const routes = Array.from({ length: 90 }, (_, index) => `push "route 10.90.${index} 255.255.255.0"`);
+        const pushes = routes.map((line) => line.replace(/(10\.90\.\d+)/, '$1.0'));
+        await site.startServer(server, pushes);
+        const running = await site.connectClient(client);
+        expect(running.countLines(/PUSH: Received control message: 'PUSH_REPLY/)).toBeGreaterThanOrEqual(3);
+        const table = await site.clientPlaces[0].ip('-4', 'route');
+        expect(table.match(/10\.90\.\d+\.0\/24 via/g)).toHaveLength(90);
+      }));
+  }
 });

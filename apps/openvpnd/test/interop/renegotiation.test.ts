@@ -43,4 +43,24 @@ describe.skipIf(!ready)('renegotiation loses nothing', () => {
         }
       }));
   }
+
+  for (const [option, server, client] of [
+    ['reneg-pkts 150', 'openvpnd', 'openvpn'],
+    ['reneg-bytes 15000', 'openvpnd', 'openvpn'],
+    ['reneg-pkts 150', 'openvpn', 'openvpnd'],
+    ['reneg-bytes 15000', 'openvpn', 'openvpnd'],
+  ] as const) {
+    test(`by use, ${option} at ours: server ${server}, client ${client}`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls);
+        const at = (program: Program): string[] => (program === 'openvpnd' ? [option] : []);
+        const serverEnd = await site.startServer(server, at(server));
+        const clientEnd = await site.connectClient(client, 0, at(client));
+        const pinged = await ping(site.clientPlaces[0], '10.8.0.1', { interval: 0.02, count: 350 });
+        expect(pinged.received).toBe(350);
+        const ours = server === 'openvpnd' ? serverEnd : clientEnd;
+        expect(ours.countLines(/TLS: soft reset/)).toBeGreaterThanOrEqual(2);
+        expect(clientEnd.countLines(/Control Channel: TLSv1\.3/)).toBeGreaterThanOrEqual(3);
+      }));
+  }
 });
