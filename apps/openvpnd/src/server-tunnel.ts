@@ -179,6 +179,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         actions.push({ type: 'send-control', packet: answer.packet, to: address });
         return;
       case 'drop':
+        if (answer.detail !== undefined) {
+          this.#options.log.warn('server.stranger-refused', {
+            reason: answer.detail,
+            from: formatLinkAddress(address),
+          });
+        }
         return;
       case 'stateful':
         // Only a tls-crypt-v2 client asks for it, and that is not configured.

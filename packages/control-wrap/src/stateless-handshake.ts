@@ -57,7 +57,8 @@ export type FirstPacketVerdict =
    * fresh wrap and a random session id.
    */
   | { readonly type: 'stateful' }
-  | { readonly type: 'drop'; readonly reason: StatelessDropReason };
+  /** `detail` says for the log what was wrong with a packet that did not open. */
+  | { readonly type: 'drop'; readonly reason: StatelessDropReason; readonly detail?: string };
 
 /** What a {@link StatelessHandshake} is made with. */
 export interface StatelessHandshakeOptions {
@@ -114,12 +115,14 @@ export class StatelessHandshake {
 
   #judge(now: Instant, bytes: Uint8Array, address: Uint32Array, wrap: ControlWrap): FirstPacketVerdict {
     const plain = wrap.unwrap(now, bytes);
-    if (!plain.ok) return drop('unauthenticated');
+    if (!plain.ok) return { type: 'drop', reason: 'unauthenticated', detail: plain.reason };
     const parsed = parseControlPacket(plain.value);
     if (!parsed.ok) return drop('malformed');
     const packet = parsed.value;
     // Only tls-crypt-v2 opens these; where it is not used, they are just wrong opcodes.
-    if (carriesWrappedKey(packet.opcode) && !wrap.clientKey) return drop('not-initial');
+    if (carriesWrappedKey(packet.opcode) && !wrap.clientKey) {
+      return { type: 'drop', reason: 'not-initial', detail: 'tls-crypt-v2: no server key' };
+    }
     switch (packet.opcode) {
       case P_CONTROL_HARD_RESET_CLIENT_V2:
       case P_CONTROL_HARD_RESET_CLIENT_V3:

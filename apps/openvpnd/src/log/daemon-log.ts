@@ -15,6 +15,8 @@ export type Surroundings = () => LogFields;
 export class DaemonLog {
   readonly #writer: LineWriter;
   readonly #verbosity: number;
+  /** How often a limited event was printed in the second that is given first. */
+  readonly #printed: Map<string, { second: number; count: number }> = new Map();
 
   constructor(writer: LineWriter, verbosity: number) {
     this.#writer = writer;
@@ -35,10 +37,22 @@ export class DaemonLog {
         return;
       }
       if (line.verb > this.#verbosity) return;
+      if (line.perSecond !== undefined && !this.#admits(event, line.perSecond)) return;
       const text = line.text({ ...surroundings(), ...fields });
       for (const part of typeof text === 'string' ? [text] : text) this.#writer.write(prefix() + part);
     };
     return { error: print, warn: print, info: print, debug: print };
+  }
+
+  #admits(event: string, perSecond: number): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    const printed = this.#printed.get(event);
+    if (printed === undefined || printed.second !== second) {
+      this.#printed.set(event, { second, count: 1 });
+      return true;
+    }
+    printed.count += 1;
+    return printed.count <= perSecond;
   }
 }
 

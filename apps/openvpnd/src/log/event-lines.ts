@@ -1,9 +1,12 @@
 import type { LogFields } from '@openvpnd/sans-io';
+import { refusalLines } from './refusal-lines.js';
 
 /** The line that stands for an event, and from which `--verb` on it is printed. Undefined: nothing. */
 export interface EventLine {
   readonly verb: number;
   readonly text: (fields: LogFields) => string | readonly string[];
+  /** Printed at most so often in a second: strangers decide how often it happens. */
+  readonly perSecond?: number;
 }
 
 /** Errors and what people grep for are printed at the default verbosity. OpenVPN: M_INFO, D_TLS_ERRORS. */
@@ -12,6 +15,9 @@ const ALWAYS = 1;
 const USUAL = 3;
 /** OpenVPN: D_SHOW_PARMS and details. */
 const DETAIL = 4;
+
+/** Enough to see what is going on, and no way to fill a disk. */
+const STRANGERS_PER_SECOND = 10;
 
 /**
  * OpenVPN's line for each event of the protocol packages. People and tools grep for these lines: they are an interface.
@@ -49,6 +55,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: DETAIL,
     text: (f) => `TLS: Initial packet from ${f.from ?? 'peer'}, sid=${spacedSessionId(f)}`,
   },
+  'session.drop': { verb: ALWAYS, text: refusalLines, perSecond: STRANGERS_PER_SECOND },
   'session.takeover': {
     verb: USUAL,
     text: () => 'TLS: tls_multi_process: initial untrusted session promoted to trusted',
@@ -164,6 +171,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: ALWAYS,
     text: (f) => `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})`,
   },
+  'server.stranger-refused': { verb: ALWAYS, text: refusalLines, perSecond: STRANGERS_PER_SECOND },
   'server.duplicate-common-name': {
     verb: ALWAYS,
     text: (f) =>

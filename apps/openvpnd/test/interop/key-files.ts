@@ -1,0 +1,33 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runToEnd } from '@openvpnd/testkit/node';
+
+/** The stock program makes every key of the tests, unless a test is about ours doing so. */
+export async function stockKey(
+  directory: string,
+  file: string,
+  type: string,
+  ...more: readonly string[]
+): Promise<string> {
+  const made = await runToEnd('openvpn', [...more, '--genkey', type, join(directory, file)], 10_000);
+  if (made.status !== 0) throw new Error(`openvpn --genkey ${type}: ${made.output}`);
+  return file;
+}
+
+/** As {@link stockKey}, and gives its text, for an inline block. */
+export async function stockKeyText(...more: readonly string[]): Promise<string> {
+  const made = await runToEnd('openvpn', ['--genkey', ...more], 10_000);
+  if (made.status !== 0) throw new Error(`openvpn --genkey ${more.join(' ')}: ${made.output}`);
+  return made.stdout;
+}
+
+/** A block of a configuration. */
+export function inline(option: string, content: string): string {
+  return `<${option}>\n${content.trimEnd()}\n</${option}>`;
+}
+
+/** Writes a file into a lab's directory; processes of the lab find it by its bare name. */
+export function writeKey(directory: string, file: string, text: string): string {
+  writeFileSync(join(directory, file), text, { mode: 0o600 });
+  return file;
+}
