@@ -318,6 +318,7 @@ describe.each(carriers)('over $name', (carrier) => {
       expect(serverOver(carrier.server).handleFirstPacket(START, request, CLIENT)).toEqual({
         type: 'drop',
         reason: 'unauthenticated',
+        detail: expect.stringContaining('authentication failed'),
       });
     });
   });
@@ -361,7 +362,7 @@ describe('packets of others', () => {
   test('an opcode of tls-crypt-v2 means nothing without it', () => {
     for (const carrier of carriers.slice(0, 3)) {
       const { server, answer } = begin(carrier);
-      const dropped = { type: 'drop', reason: 'not-initial' };
+      const dropped = { type: 'drop', reason: 'not-initial', detail: 'tls-crypt-v2: no server key' };
       expect(server.handleFirstPacket(START, answer({}, P_CONTROL_WKC_V1), CLIENT)).toEqual(dropped);
       const reset = carrier.client.create(1).wrap(packet(P_CONTROL_HARD_RESET_CLIENT_V3));
       expect(server.handleFirstPacket(START, reset, CLIENT)).toEqual(dropped);
