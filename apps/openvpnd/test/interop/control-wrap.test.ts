@@ -108,7 +108,7 @@ describe.skipIf(!ready)('control channel wrapping', () => {
           const serverEnd = await site.startServer(server, lines(mode.server));
           const clientEnd = await site.connectClient(client, 0, [
             ...lines(mode.client),
-            ...(mode.renegotiate ? ['reneg-sec 1'] : []),
+            ...(mode.renegotiate ? ['reneg-sec 2'] : []),
           ]);
           if (mode.renegotiate) {
             await clientEnd.waitForLine(/TLS: soft reset sec=/, 10_000);

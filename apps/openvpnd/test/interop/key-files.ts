@@ -2,19 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runToEnd } from '@openvpnd/testkit/node';
 
-/** The stock program makes every key of the tests, unless a test is about ours doing so. */
-export async function stockKey(
-  directory: string,
-  file: string,
-  type: string,
-  ...more: readonly string[]
-): Promise<string> {
-  const made = await runToEnd('openvpn', [...more, '--genkey', type, join(directory, file)], 10_000);
-  if (made.status !== 0) throw new Error(`openvpn --genkey ${type}: ${made.output}`);
-  return file;
-}
-
-/** As {@link stockKey}, and gives its text, for an inline block. */
+/** The stock program makes the keys of the tests, unless a test is about ours doing so. */
 export async function stockKeyText(...more: readonly string[]): Promise<string> {
   const made = await runToEnd('openvpn', ['--genkey', ...more], 10_000);
   if (made.status !== 0) throw new Error(`openvpn --genkey ${more.join(' ')}: ${made.output}`);
