@@ -1,6 +1,6 @@
 import type { DataChannelKeys } from '@openvpnd/keygen';
 import { FATE_SEAL, type PacketVector } from '@openvpnd/memory';
-import { earliest, type Instant, type Random } from '@openvpnd/sans-io';
+import { earliest, type Instant, NEVER, type Random } from '@openvpnd/sans-io';
 import { firstByte, P_DATA_V1, P_DATA_V2, PING_PAYLOAD } from '@openvpnd/wire';
 import { type DataDrop, nameDrops } from './drops.js';
 import { EncryptThenMac } from './encrypt-then-mac.js';
@@ -53,6 +53,8 @@ export interface StaticKeyOptions {
   readonly unixTime: (now: Instant) => number;
 }
 
+const MAX_WAITING_MESSAGES = 64;
+
 /** OpenVPN's default of `--auth`. */
 const DEFAULT_AUTH = 'SHA1';
 
@@ -74,6 +76,8 @@ export class DataChannel {
   readonly #open: OpenStage;
   readonly #seal: SealStage;
   #lastSealed: Instant = 0;
+  /** Payloads of our own that wait for the next {@link handleTimeout}. */
+  #messages: { readonly slot: number; readonly payload: Uint8Array; readonly at: Instant }[] = [];
   readonly #random: Random | undefined;
   readonly #epochDerivation: EpochDerivation | undefined;
   readonly #aeadLimits: AeadLimits;
@@ -94,6 +98,7 @@ export class DataChannel {
     if (this.#peers.settings[slot] !== undefined) throw new RangeError(`slot ${slot} is in use`);
     this.#peers.settings[slot] = settings;
     this.#peers.counters.clear(slot);
+    this.#peers.clearRefusals(slot);
     this.#peers.setFraming(slot, this.#framing(settings));
     this.#peers.timers.configure(slot, settings, now);
   }
@@ -115,6 +120,7 @@ export class DataChannel {
     this.#peers.timers.forget(slot);
     this.#peers.setFraming(slot, undefined);
     this.#peers.signals.clear(slot);
+    if (this.#messages.length > 0) this.#messages = this.#messages.filter((message) => message.slot !== slot);
   }
 
   /**
@@ -209,8 +215,26 @@ export class DataChannel {
    */
   handleTimeout(now: Instant, out: PacketVector): void {
     if (this.#seal.hasWaiting) this.#seal.flush(now, out);
-    if (this.#peers.timers.nextTimeout > now) return;
     const before = out.count;
+    this.#appendMessages(out);
+    if (this.#peers.timers.nextTimeout <= now) this.#appendPings(now, out);
+    if (out.count > before) this.#seal.run(now, out, false);
+  }
+
+  #appendMessages(out: PacketVector): void {
+    while (this.#messages.length > 0) {
+      const { slot, payload } = this.#messages[0];
+      if (this.canSend(slot) && payload.length <= out.packetBytes) {
+        const row = out.appendCopy(payload);
+        if (row < 0) return;
+        out.fate[row] = FATE_SEAL;
+        out.slot[row] = slot;
+      }
+      this.#messages.shift();
+    }
+  }
+
+  #appendPings(now: Instant, out: PacketVector): void {
     this.#peers.timers.handleTimeout(now, this.#peers.signals, (slot) => {
       if (this.#peers.sendEntry[slot] < 0) return true;
       const row = out.appendCopy(PING_PAYLOAD);
@@ -220,14 +244,20 @@ export class DataChannel {
       this.#peers.counters.pingOut(slot);
       return true;
     });
-    if (out.count > before) this.#seal.run(now, out, false);
+  }
+
+  /**
+   * Sends a payload of our own to a peer, an OCC message, with the next {@link handleTimeout}. At most 64 wait; what comes beyond is lost,
+   * as is what cannot be sealed then. The bytes are taken over.
+   */
+  sendMessage(slot: number, payload: Uint8Array, now: Instant): void {
+    if (this.#messages.length < MAX_WAITING_MESSAGES) this.#messages.push({ slot, payload, at: now });
   }
 
   /** When {@link handleTimeout} is to be called; NEVER without timers. */
   nextTimeout(): Instant {
-    return this.#seal.hasWaiting
-      ? earliest(this.#lastSealed, this.#peers.timers.nextTimeout)
-      : this.#peers.timers.nextTimeout;
+    const own = earliest(this.#messages[0]?.at ?? NEVER, this.#seal.hasWaiting ? this.#lastSealed : NEVER);
+    return earliest(own, this.#peers.timers.nextTimeout);
   }
 
   /** What happened that others must act on, since the last call. */

@@ -19,4 +19,4 @@ export {
   ReplayWindow,
   type ReplayWindowOptions,
 } from './replay-window.js';
-export type { DataSignal, RenegotiateReason } from './signals.js';
+export type { DataSignal, RefusalSignal, RenegotiateReason } from './signals.js';

@@ -47,6 +47,8 @@ export class KeySlots {
   readonly rowCiphers: (RowCipher | undefined)[];
   /** What SYNs are clamped to while the key is sent with; 0 for not at all. */
   readonly mss: Uint16Array;
+  /** 1 from the first packet that was opened under the key. */
+  readonly inUse: Uint8Array;
   readonly #backend: AeadBackend;
   readonly #aeadLimits: AeadLimits;
   readonly #keys: (DataChannelKeys | undefined)[];
@@ -69,6 +71,7 @@ export class KeySlots {
     this.openHandleV2 = new Uint32Array(entries).fill(NO_KEY);
     this.lastPacketId = new Float64Array(entries);
     this.mss = new Uint16Array(entries);
+    this.inUse = new Uint8Array(entries);
     this.windows = new Array<ReplayWindow | undefined>(entries).fill(undefined);
     this.rowCiphers = new Array<RowCipher | undefined>(entries).fill(undefined);
     this.#keys = new Array<DataChannelKeys | undefined>(entries).fill(undefined);
@@ -97,6 +100,11 @@ export class KeySlots {
   installRowCipher(entry: number, keys: DataChannelKeys, cipher: RowCipher, options: InstallOptions): void {
     this.#start(entry, keys, options);
     this.rowCiphers[entry] = cipher;
+  }
+
+  /** Whether the entry's cipher is an AEAD. */
+  isAead(entry: number): boolean {
+    return this.#keys[entry]?.cipher.kind === 'aead';
   }
 
   has(entry: number): boolean {
@@ -174,6 +182,7 @@ export class KeySlots {
     this.#keys[entry] = keys;
     this.lastPacketId[entry] = 0;
     this.mss[entry] = options.mss;
+    this.inUse[entry] = 0;
     this.#sealUsage[entry] = 0;
     this.#openUsage[entry] = 0;
     this.#usageTrigger[entry] = Number.POSITIVE_INFINITY;

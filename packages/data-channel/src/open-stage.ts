@@ -127,6 +127,7 @@ export class OpenStage {
         peers.drop(vector, row, DROP_NOT_AUTHENTIC);
         peers.counters.notAuthentic(slot);
         peers.raise(slot, entry, keys.countFailure(entry));
+        peers.refuse(now, slot, entry, 'not-authentic', 0, 0);
         continue;
       }
       peers.counters.received(slot, rowBytes[row]);
@@ -137,9 +138,14 @@ export class OpenStage {
       if (verdict !== REPLAY_ACCEPTED) {
         peers.drop(vector, row, dropOf(verdict));
         peers.counters.replayed(slot);
+        peers.refuse(now, slot, entry, 'replay', packetIdLow[row], vector.packetIdHigh[row]);
         continue;
       }
       peers.timers.lastReceived[slot] = now;
+      if (keys.inUse[entry] === 0) {
+        keys.inUse[entry] = 1;
+        peers.signals.raiseKeyInUse(slot, entry % KEYS_PER_PEER);
+      }
       if (isFramed && !this.#unframe(now, vector, row, slot)) continue;
       const payloadBytes = length[row];
       if (payloadBytes === 0 || isPing(bytes, offset[row], payloadBytes)) {

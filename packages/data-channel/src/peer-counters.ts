@@ -15,6 +15,9 @@ export interface PeerCounters {
   /** Packets whose tag was wrong, and authentic ones that the replay window refused. */
   readonly notAuthentic: number;
   readonly replayed: number;
+  /** The largest packet of each direction, in bytes on the wire without IP and UDP headers: what OCC's MTU test asks for. */
+  readonly largestReceived: number;
+  readonly largestSent: number;
 }
 
 const RECEIVED_PACKETS = 0;
@@ -27,7 +30,9 @@ const PINGS_IN = 6;
 const PINGS_OUT = 7;
 const NOT_AUTHENTIC = 8;
 const REPLAYED = 9;
-const WIDTH = 10;
+const LARGEST_RECEIVED = 10;
+const LARGEST_SENT = 11;
+const WIDTH = 12;
 
 /** The counters of all peers, in one array. */
 export class CounterTable {
@@ -44,11 +49,14 @@ export class CounterTable {
   received(slot: number, bytes: number): void {
     this.#counts[slot * WIDTH + RECEIVED_PACKETS] += 1;
     this.#counts[slot * WIDTH + RECEIVED_BYTES] += bytes;
+    if (bytes > this.#counts[slot * WIDTH + LARGEST_RECEIVED]) this.#counts[slot * WIDTH + LARGEST_RECEIVED] = bytes;
   }
 
   sent(slot: number, packets: number, bytes: number): void {
     this.#counts[slot * WIDTH + SENT_PACKETS] += packets;
     this.#counts[slot * WIDTH + SENT_BYTES] += bytes;
+    const largest = packets === 1 ? bytes : Math.ceil(bytes / packets);
+    if (largest > this.#counts[slot * WIDTH + LARGEST_SENT]) this.#counts[slot * WIDTH + LARGEST_SENT] = largest;
   }
 
   payloadIn(slot: number, bytes: number): void {
@@ -89,6 +97,8 @@ export class CounterTable {
       pingsOut: counts[base + PINGS_OUT],
       notAuthentic: counts[base + NOT_AUTHENTIC],
       replayed: counts[base + REPLAYED],
+      largestReceived: counts[base + LARGEST_RECEIVED],
+      largestSent: counts[base + LARGEST_SENT],
     };
   }
 }

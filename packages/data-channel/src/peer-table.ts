@@ -1,4 +1,5 @@
 import type { PacketVector } from '@openvpnd/memory';
+import type { Instant } from '@openvpnd/sans-io';
 import { DATA_DROPS } from './drops.js';
 import { KeepAlive } from './keep-alive.js';
 import { type AeadLimits, KeySlots, NO_ENTRY } from './key-slots.js';
@@ -6,7 +7,8 @@ import type { PayloadFraming } from './payload-framing.js';
 import { CounterTable } from './peer-counters.js';
 import type { PeerSettings } from './peer-settings.js';
 import type { AeadBackend } from './ports.js';
-import { SignalBoard } from './signals.js';
+import { RefusalLimit } from './refusal-limit.js';
+import { type RefusalSignal, SignalBoard } from './signals.js';
 
 /** What the stages of the data channel share: all that is known of the peers, by slot, and of their keys. */
 export class PeerTable {
@@ -15,6 +17,7 @@ export class PeerTable {
   readonly timers: KeepAlive;
   readonly signals: SignalBoard;
   readonly counters: CounterTable;
+  readonly #refusals: RefusalLimit;
   readonly drops: Float64Array = new Float64Array(DATA_DROPS.length);
   /** Undefined for a slot that is not in use. */
   readonly settings: (PeerSettings | undefined)[];
@@ -37,6 +40,7 @@ export class PeerTable {
     this.keys = new KeySlots(backend, maxPeers, aeadLimits);
     this.timers = new KeepAlive(maxPeers);
     this.signals = new SignalBoard(maxPeers);
+    this.#refusals = new RefusalLimit(maxPeers);
     this.counters = new CounterTable(maxPeers);
     this.settings = new Array<PeerSettings | undefined>(maxPeers).fill(undefined);
     this.framings = new Array<PayloadFraming | undefined>(maxPeers).fill(undefined);
@@ -62,6 +66,25 @@ export class PeerTable {
   drop(vector: PacketVector, row: number, code: number): void {
     vector.drop(row);
     this.drops[code] += 1;
+  }
+
+  clearRefusals(slot: number): void {
+    this.#refusals.clear(slot);
+  }
+
+  /** Tells of a packet that was refused, unless enough was told of late. */
+  refuse(
+    now: Instant,
+    slot: number,
+    entry: number,
+    reason: RefusalSignal['reason'],
+    packetId: number,
+    packetTime: number,
+  ): void {
+    const packets = this.#refusals.count(now, slot);
+    if (packets === 0) return;
+    const aead = this.keys.isAead(entry);
+    this.signals.raiseRefusal({ type: 'refused', slot, reason, aead, packetId, packetTime, packets });
   }
 
   /** Raises what a key asks for, once, and only for the newest key: an older one is being replaced already. */
