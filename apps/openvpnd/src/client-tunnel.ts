@@ -3,13 +3,16 @@ import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-chann
 import type { Tunnel } from '@openvpnd/event-loop';
 import type { ExternalMux } from '@openvpnd/external-mux';
 import type { InternalMux } from '@openvpnd/internal-mux';
+import type { DataPacketShape } from '@openvpnd/keygen';
 import { ADDRESS_FAMILY, FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
-import { type AuthFailure, emitOccMessage, sessionIdHex } from '@openvpnd/wire';
+import { type AuthFailure, emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
 import type { RetryAdvice, RunSignal } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
-import { applyKeyAction, type KeyUse } from './install-keys.js';
+import { applyKeyAction, type KeyAction, type KeyUse, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
+import { logRefusal } from './log-refusal.js';
+import { type OccFacts, occAnswer } from './occ-answer.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** The one peer of a client. */
@@ -29,6 +32,10 @@ export interface ClientTunnelOptions {
   /** Timers of the data channel until the server has pushed its own. */
   readonly peer: PeerSettings;
   readonly keyUse: KeyUse;
+  /** What OCC messages are answered with. */
+  readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
+  /** False with --mute-replay-warnings. */
+  readonly replayWarnings: boolean;
   /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
   /** --connect-timeout: how long to wait for the first answer. */
@@ -51,6 +58,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #mux: ExternalMux;
   readonly #internalMux: InternalMux;
   #peer: PeerSettings;
+  /** Of the key that was installed last. */
+  #shape: DataPacketShape | undefined;
   #answerDeadline: Instant = NEVER;
   /** Set while we say goodbye. */
   #exit:
@@ -185,16 +194,11 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
       }
       case 'install-keys':
+        this.#shape = packetShape(action, this.#options.keyUse);
+        return this.#applyKeyAction(action);
       case 'send-with':
       case 'retire-keys':
-        applyKeyAction(
-          this.#dataChannel,
-          SLOT,
-          action,
-          this.#options.keyUse,
-          this.#options.remote[ADDRESS_FAMILY] === 6,
-        );
-        return NO_ACTIONS;
+        return this.#applyKeyAction(action);
       case 'pull':
         return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;
       case 'auth-failed':
@@ -224,6 +228,12 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       default:
         return assertNever(action);
     }
+  }
+
+  #applyKeyAction(action: KeyAction): readonly TunnelAction[] {
+    const { keyUse, remote } = this.#options;
+    applyKeyAction(this.#dataChannel, SLOT, action, keyUse, remote[ADDRESS_FAMILY] === 6);
+    return NO_ACTIONS;
   }
 
   /** OpenVPN: receive_auth_failed(). */
@@ -274,11 +284,25 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return this.#end('SIGTERM', 'ping-exit');
       case 'inactive':
         return this.#end('SIGTERM', 'inactive');
+      case 'key-in-use':
+        return this.#execute(now, this.#multi.handleKeyInUse(now, signal.keyId));
+      case 'refused':
+        logRefusal(this.#options.log, signal, this.#options.replayWarnings);
+        return NO_ACTIONS;
       case 'occ':
-        return signal.message.type === 'EXIT' ? this.#end('SIGUSR1', 'remote-exit') : NO_ACTIONS;
+        return this.#handleOcc(now, signal.message);
       default:
         return assertNever(signal);
     }
+  }
+
+  #handleOcc(now: Instant, message: OccMessage): readonly TunnelAction[] {
+    if (message.type === 'EXIT') return this.#end('SIGUSR1', 'remote-exit');
+    const { occ } = this.#options;
+    const counters = this.#dataChannel.counters(SLOT);
+    const answer = occAnswer(message, { ...occ, shape: this.#shape, counters });
+    if (answer !== undefined) this.#dataChannel.sendMessage(SLOT, emitOccMessage(answer), now);
+    return NO_ACTIONS;
   }
 
   /** Repeats the goodbye, or ends once it was said often enough. */

@@ -60,6 +60,8 @@ export function composeClient(parts: ClientParts): ComposedClient {
     remote: parts.remote,
     peer: peerSettings(options),
     keyUse: keyUse(options, entry),
+    occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
+    replayWarnings: options.log.replayWarnings,
     importOptions: (pushed) => {
       const result = importOptions(options, entry, pushed);
       for (const line of result.lines) parts.sayImported(line);

@@ -90,6 +90,8 @@ export function composeServer(parts: ServerParts): ComposedServer {
     addressing,
     peer: peerSettings(options),
     keyUse: keyUse(options, entry),
+    occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
+    replayWarnings: options.log.replayWarnings,
     push: server.push,
     clientConfig: parts.clientConfig,
     exitNotify: entry.exitNotify,

@@ -1,7 +1,7 @@
 import type { ConnectionEntry, MssFix, Options } from '@openvpnd/config';
 import type { ControlAction } from '@openvpnd/control-processor';
 import { type DataChannel, findHmacDigest } from '@openvpnd/data-channel';
-import { type MssfixSetting, mssOf } from '@openvpnd/keygen';
+import { type DataPacketShape, type MssfixSetting, mssOf } from '@openvpnd/keygen';
 
 /** The part of the control channel's actions that concerns the keys of the data channel. */
 export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' | 'send-with' | 'retire-keys' }>;
@@ -28,6 +28,19 @@ export function keyUse(options: Options, entry: ConnectionEntry): KeyUse {
   };
 }
 
+/** The form of the packets under a key, which decides what they add to their payload. */
+export function packetShape(
+  action: Extract<KeyAction, { readonly type: 'install-keys' }>,
+  use: KeyUse,
+): DataPacketShape {
+  return {
+    cipher: action.keys.cipher,
+    digestBytes: findHmacDigest(use.auth)?.bytes ?? 0,
+    mode: 'tls',
+    peerId: action.peerId !== undefined,
+  };
+}
+
 /**
  * Hands a decision about keys from the control channel of the peer in `slot` to the data channel.
  *
@@ -43,8 +56,7 @@ export function applyKeyAction(
   switch (action.type) {
     case 'install-keys': {
       const { keys, peerId } = action;
-      const digestBytes = findHmacDigest(use.auth)?.bytes ?? 0;
-      const shape = { cipher: keys.cipher, digestBytes, mode: 'tls', peerId: peerId !== undefined } as const;
+      const shape = packetShape(action, use);
       dataChannel.installKeys(slot, action.keyId, keys, {
         ...(peerId === undefined ? {} : { peerId }),
         ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6 }, shape) }),

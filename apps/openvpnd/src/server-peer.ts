@@ -1,5 +1,6 @@
 import type { ClientConfig } from '@openvpnd/config';
 import type { TlsMulti } from '@openvpnd/control-processor';
+import type { DataPacketShape } from '@openvpnd/keygen';
 import type { Log } from '@openvpnd/sans-io';
 
 /** How log lines call a client. */
@@ -29,6 +30,8 @@ export class ServerPeer {
   commonName: string | undefined;
   /** Its file in --client-config-dir, if there is one. */
   config: ClientConfig | undefined;
+  /** The form of the packets under the key that was installed last. */
+  shape: DataPacketShape | undefined;
   /** The tunnel carries data. */
   established = false;
   /** The instance is gone; whatever was still to be done for it is void. */

@@ -14,11 +14,14 @@ import {
 } from '@openvpnd/memory';
 import { assertNever, DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
+import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
 import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
-import { applyKeyAction, type KeyUse } from './install-keys.js';
+import { applyKeyAction, type KeyUse, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
+import { logRefusal } from './log-refusal.js';
+import { type OccFacts, occAnswer } from './occ-answer.js';
 import { pushedOptions } from './pushed-options.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
@@ -38,6 +41,10 @@ export interface ServerTunnelOptions {
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
   readonly keyUse: KeyUse;
+  /** What OCC messages are answered with. */
+  readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
+  /** False with --mute-replay-warnings. */
+  readonly replayWarnings: boolean;
   /** --push, with what `server` and `keepalive` add. */
   readonly push: readonly string[];
   /** --client-config-dir. */
@@ -277,6 +284,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         return;
       }
       case 'install-keys':
+        peer.shape = packetShape(action, this.#options.keyUse);
+        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
+        return;
       case 'send-with':
       case 'retire-keys':
         applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
@@ -408,15 +418,30 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       case 'inactive':
         this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'inactive' });
         return;
+      case 'key-in-use':
+        this.#execute(now, instance, multi.handleKeyInUse(now, signal.keyId), actions);
+        return;
+      case 'refused':
+        logRefusal(log, signal, this.#options.replayWarnings);
+        return;
       case 'occ':
-        if (signal.message.type === 'EXIT') {
-          log.info('server.remote-exit');
-          this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'remote-exit' });
-        }
+        this.#handleOcc(now, instance, signal.message);
         return;
       default:
         assertNever(signal);
     }
+  }
+
+  #handleOcc(now: Instant, instance: Instance, message: OccMessage): void {
+    const { slot, modules: peer } = instance;
+    if (message.type === 'EXIT') {
+      peer.log.info('server.remote-exit');
+      this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'remote-exit' });
+      return;
+    }
+    const counters = this.#dataChannel.counters(slot);
+    const answer = occAnswer(message, { ...this.#options.occ, shape: peer.shape, counters });
+    if (answer !== undefined) this.#dataChannel.sendMessage(slot, emitOccMessage(answer), now);
   }
 
   #removeWith(instance: Instance, info: SignalInfo): void {

@@ -38,6 +38,8 @@ export {
   type MssfixSetting,
   mssOf,
   occLinkMtu,
+  payloadWithin,
+  sealedBytesOf,
 } from './overhead.js';
 export { emitStaticKey, generateStaticKey, parseStaticKey, type StaticKeyResult } from './static-key.js';
 export { tls1Prf } from './tls1-prf.js';

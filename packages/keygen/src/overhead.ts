@@ -86,6 +86,25 @@ export function fragmentPartOf(setting: FragmentSetting, shape: DataPacketShape)
   return Math.max(0, sealedPayloadOf(setting, shape) - FRAGMENT_BYTES);
 }
 
+/**
+ * The longest inner packet, before framing, that makes a packet for the UDP or TCP socket of at most `bytes`; below 0 where nothing fits.
+ * OpenVPN: the size of OCC_MTU_LOAD.
+ */
+export function payloadWithin(bytes: number, shape: DataPacketShape): number {
+  return sealedPayloadOf({ bytes, limits: 'encapsulated' }, shape) - payloadBytes(shape);
+}
+
+/** What an inner packet of `innerBytes` becomes for the UDP or TCP socket. OpenVPN: frame_calculate_payload_size() and its like. */
+export function sealedBytesOf(innerBytes: number, shape: DataPacketShape): number {
+  const { cipher } = shape;
+  const header = carrierBytes(shape) + (shape.mode === 'tls' ? (shape.peerId ? 4 : 1) : 0);
+  const plain = innerBytes + payloadBytes(shape) + packetIdBytesOf(shape);
+  if (cipher.kind === 'aead') return header + plain + AEAD_TAG_BYTES;
+  if (cipher.kind === 'none') return header + plain + shape.digestBytes;
+  const padded = (Math.floor(plain / cipher.blockBytes) + 1) * cipher.blockBytes;
+  return header + shape.digestBytes + cipher.blockBytes + padded;
+}
+
 /** The longest payload, framing included, that makes a packet of the size that a setting limits. */
 function sealedPayloadOf(setting: FragmentSetting, shape: DataPacketShape): number {
   const { cipher } = shape;

@@ -127,6 +127,17 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => `TLS Error: generate_key_expansion failed (${f.derivation})`,
   },
 
+  'data-channel.replay': {
+    verb: ALWAYS,
+    text: (f) =>
+      `${decryptError(f)}: bad packet ID (may be a replay): [ #${f.packetId}${f.packetTime ? ` / time = (${f.packetTime})` : ''} ] -- see the man page entry for --replay-window for more info or silence this warning with --mute-replay-warnings${others(f)}`,
+  },
+  'data-channel.not-authentic': {
+    verb: ALWAYS,
+    text: (f) =>
+      `${decryptError(f)}: ${f.aead ? 'packet tag authentication failed' : 'packet HMAC authentication failed'}${others(f)}`,
+  },
+
   // Control messages.
   'control.sent': { verb: USUAL, text: (f) => `SENT CONTROL [${f.commonName ?? 'UNDEF'}]: '${f.text}' (status=1)` },
   'control.exit-received': { verb: ALWAYS, text: () => 'CC-EEN exit message received by peer' },
@@ -213,6 +224,17 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
 };
+
+/** OpenVPN: error_prefix of openvpn_decrypt_aead() and openvpn_decrypt_v1(). */
+function decryptError(fields: LogFields): string {
+  return fields.aead ? 'AEAD Decrypt error' : 'Authenticate/Decrypt packet error';
+}
+
+/** One line stands for several packets: OpenVPN prints one for each. */
+function others(fields: LogFields): string {
+  const more = Number(fields.packets) - 1;
+  return more > 0 ? ` [and ${more} more]` : '';
+}
 
 /** OpenVPN prints a session id in two halves. */
 function spacedSessionId(fields: LogFields): string {
