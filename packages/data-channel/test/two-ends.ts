@@ -1,7 +1,7 @@
 import { type DataChannelKeys, dataChannelKeys, findDataCipher } from '@openvpnd/keygen';
 import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import { Secret } from '@openvpnd/sans-io';
-import { DataChannel, type DataKeyOptions, type PeerSettings } from '../src/index.js';
+import { DataChannel, type DataKeyOptions, type DataSignal, type PeerSettings } from '../src/index.js';
 import { ClearBackend } from './clear-backend.js';
 
 export function keysFor(role: 'client' | 'server', seed = 1, cipher = 'AES-256-GCM'): DataChannelKeys {
@@ -84,4 +84,9 @@ export function open(
 
 export function openOne(channel: DataChannel, now: number, packet: Uint8Array, slot = 3): Uint8Array | undefined {
   return open(channel, now, [packet], slot)[0];
+}
+
+/** The signals that are waiting, without those that any first packet or refused packet raises. */
+export function rareSignals(channel: DataChannel): readonly DataSignal[] {
+  return channel.takeSignals().filter(({ type }) => type !== 'key-in-use' && type !== 'refused');
 }

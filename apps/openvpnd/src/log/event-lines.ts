@@ -130,12 +130,12 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'data-channel.replay': {
     verb: ALWAYS,
     text: (f) =>
-      `${decryptError(f)}: bad packet ID (may be a replay): [ #${f.packetId}${f.packetTime ? ` / time = (${f.packetTime})` : ''} ] -- see the man page entry for --replay-window for more info or silence this warning with --mute-replay-warnings${others(f)}`,
+      `${decryptError(f)}: bad packet ID (may be a replay): [ #${f.packetId}${f.packetTime ? ` / time = (${f.packetTime})` : ''} ] -- see the man page entry for --no-replay and --replay-window for more info or silence this warning with --mute-replay-warnings${others(f)}`,
   },
   'data-channel.not-authentic': {
     verb: ALWAYS,
     text: (f) =>
-      `${decryptError(f)}: ${f.aead ? 'packet tag authentication failed' : 'packet HMAC authentication failed'}${others(f)}`,
+      `${decryptError(f)}: ${f.aead ? 'cipher final failed' : 'packet HMAC authentication failed'}${others(f)}`,
   },
 
   // Control messages.
