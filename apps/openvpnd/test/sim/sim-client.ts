@@ -1,0 +1,202 @@
+import type { ConnectionEntry, Options } from '@openvpnd/config';
+import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import { linkAddress, parseEndpoint } from '@openvpnd/external-mux';
+import { FakeTlsFactory, fakeCertificate, type SimLink, SimTun } from '@openvpnd/testkit';
+import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
+import type { ClientTunnel } from '../../src/client-tunnel.js';
+import { type ComposedClient, composeClient } from '../../src/compose-client.js';
+import { controlWraps } from '../../src/control-wraps.js';
+import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
+import type { TunnelPlanInput } from '../../src/tunnel-plan.js';
+import { clientOptions } from './sim-config.js';
+import { SimRun } from './sim-peer.js';
+import { CA, trustCa } from './sim-server.js';
+import type { SimWorld } from './sim-world.js';
+
+export interface SimClientOptions {
+  readonly config?: readonly string[];
+  /** Of its certificate; its name when absent. */
+  readonly commonName?: string;
+  /** Who signed its certificate. */
+  readonly issuer?: string;
+  /** Its outer address; when absent each client has one of its own. */
+  readonly host?: string;
+  /** A fixed port; when absent each connection has another. */
+  readonly port?: number;
+  /** Real TLS instead of the fake one. */
+  readonly engines?: TlsEngineFactory;
+  /** The first connection begins that much later. */
+  readonly afterMs?: number;
+}
+
+type Remote = Parameters<typeof linkAddress>[0];
+
+/** A client process that connects again whenever a connection ends with SIGUSR1, as run-client.ts does. */
+export class SimClient {
+  readonly name: string;
+  readonly options: Options;
+  readonly device: SimTun;
+  /** Signals that its tunnels have raised. */
+  readonly signals: SignalInfo[] = [];
+  /** When its connections came up. */
+  readonly connectedAt: number[] = [];
+  /** When the last attempt began. */
+  startedAt = 0;
+  readonly #world: SimWorld;
+  readonly #settings: SimClientOptions;
+  readonly #host: string;
+  #walk: ConnectionWalk<ConnectionEntry, Remote> | undefined;
+  #run: SimRun<ClientTunnel> | undefined;
+  #composed: ComposedClient | undefined;
+  #plan: TunnelPlanInput | undefined;
+  #incarnation = 0;
+  #cancelPause: () => void = () => {};
+
+  constructor(world: SimWorld, name: string, settings: SimClientOptions) {
+    this.#world = world;
+    this.name = name;
+    this.#settings = settings;
+    this.#host = settings.host ?? world.nextHost();
+    this.options = clientOptions(settings.config);
+    this.device = new SimTun({
+      clock: world.clock,
+      name,
+      onWrite: (packet) => world.traffic.handleArrival(name, packet),
+    });
+    world.traffic.addHost(name, { device: this.device, addresses: () => this.addresses });
+  }
+
+  /** The process starts. */
+  start(): void {
+    this.#cancelPause();
+    this.#walk = new ConnectionWalk<ConnectionEntry, Remote>({ entries: this.options.connections });
+    const begin = (): void => this.#follow(this.#walk!.start());
+    if (this.#settings.afterMs === undefined) begin();
+    else this.#pause(this.#world.clock.now() + this.#settings.afterMs, begin);
+  }
+
+  /** The process is killed: it tells nobody, and forgets everything. */
+  kill(): void {
+    this.#cancelPause();
+    this.#run?.stop();
+    this.#run = undefined;
+    this.#plan = undefined;
+  }
+
+  signal(signal: RunSignal): void {
+    this.run.signal(signal);
+  }
+
+  /** Its present attempt or connection. */
+  get run(): SimRun<ClientTunnel> {
+    if (this.#run === undefined) throw new Error(`${this.name} does not run`);
+    return this.#run;
+  }
+
+  get running(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get link(): SimLink {
+    return this.run.link;
+  }
+
+  get modules(): ComposedClient {
+    if (this.#composed === undefined) throw new Error(`${this.name} was never started`);
+    return this.#composed;
+  }
+
+  /** Whether it has its addresses and can carry data. */
+  get connected(): boolean {
+    return this.#plan !== undefined && this.#run?.tunnel.connected === true;
+  }
+
+  /** Its addresses in the tunnel, while it has some. */
+  get addresses(): { readonly ipv4: string | undefined; readonly ipv6: string | undefined } {
+    return { ipv4: this.#plan?.ifconfig?.local, ipv6: this.#plan?.ifconfigIpv6?.address };
+  }
+
+  #follow(action: WalkAction<ConnectionEntry, Remote>): void {
+    const walk = this.#walk!;
+    const now = this.#world.clock.now();
+    switch (action.type) {
+      case 'resolve': {
+        const { remote } = action.entry;
+        const address = remote && parseEndpoint(remote.host, remote.port);
+        this.#follow(walk.handleResolved(now, address === undefined ? [] : [address]));
+        return;
+      }
+      case 'connect':
+        this.#connect(action.entry, action.address);
+        return;
+      case 'wait':
+        this.#pause(action.until, () => {
+          const next = walk.handleTimeout(this.#world.clock.now());
+          if (next !== undefined) this.#follow(next);
+        });
+        return;
+      case 'exhausted':
+        this.#world.journal.add(this.name, 'exhausted');
+        return;
+    }
+  }
+
+  #pause(until: number, fire: () => void): void {
+    this.#cancelPause = this.#world.clock.schedule(until, fire);
+  }
+
+  #connect(entry: ConnectionEntry, remote: Remote): void {
+    const world = this.#world;
+    const { name } = this;
+    this.#incarnation += 1;
+    this.startedAt = world.clock.now();
+    const id = `${name}/${this.#incarnation}`;
+    const link = world.network.openLink(this.#host, this.#settings.port ?? 0);
+    const commonName = this.#settings.commonName ?? name;
+    const composed = composeClient({
+      options: this.options,
+      entry,
+      remote: linkAddress(remote, link.id),
+      engines:
+        this.#settings.engines ??
+        new FakeTlsFactory({
+          seed: world.random.fork(`tls/${id}`).uint32(),
+          certificates: [fakeCertificate(commonName, { issuer: this.#settings.issuer ?? CA })],
+          verify: trustCa,
+        }),
+      wraps: controlWraps(this.options, entry),
+      credentials: undefined,
+      backend: world.backend,
+      random: world.random.fork(id),
+      unixTime: world.unixTime,
+      wake: () => run.wake(),
+      sayImported: () => {},
+      log: world.journal.log(name),
+    });
+    this.#composed = composed;
+    const run: SimRun<ClientTunnel> = new SimRun({
+      world,
+      tunnel: composed.tunnel,
+      link,
+      configure: ({ imported }) => {
+        this.#plan = imported.plan;
+        this.#walk?.handleConnected();
+        this.connectedAt.push(world.clock.now());
+        world.journal.add(name, 'up');
+        return this.device;
+      },
+      ended: (info) => this.#handleEnd(info),
+    });
+    this.#run = run;
+    run.execute(composed.tunnel.start(world.clock.now()));
+  }
+
+  #handleEnd(info: SignalInfo): void {
+    const { signal, source, text } = info;
+    this.#world.journal.add(this.name, 'signal', { signal, source, text });
+    this.signals.push(info);
+    this.#run = undefined;
+    if (signal === 'SIGUSR1') this.#follow(this.#walk!.handleFailure(this.#world.clock.now(), info.retry));
+    else this.#plan = undefined;
+  }
+}

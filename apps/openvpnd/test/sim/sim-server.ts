@@ -1,0 +1,124 @@
+import type { Options } from '@openvpnd/config';
+import type { PeerCertificate, TlsEngineFactory } from '@openvpnd/control-tls';
+import { FakeTlsFactory, type FakeTlsRefusal, fakeCertificate, SimTun } from '@openvpnd/testkit';
+import type { ClientConfigAnswer } from '../../src/client-config.js';
+import { type ComposedServer, composeServer } from '../../src/compose-server.js';
+import { controlWraps } from '../../src/control-wraps.js';
+import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
+import type { ServerTunnel } from '../../src/server-tunnel.js';
+import { SERVER_HOST, SERVER_PORT, serverOptions } from './sim-config.js';
+import { SimRun } from './sim-peer.js';
+import type { SimWorld } from './sim-world.js';
+
+/** Issuer of the certificates that both ends trust. */
+export const CA = 'CN=fake CA';
+
+export interface SimServerOptions {
+  readonly config?: readonly string[];
+  readonly clientConfig?: (commonName: string) => ClientConfigAnswer;
+  /** Real TLS instead of the fake one. */
+  readonly engines?: TlsEngineFactory;
+}
+
+/** A server process: it can be killed, and started again at the same address. */
+export class SimServer {
+  readonly options: Options;
+  readonly device: SimTun;
+  /** Signals that the tunnel has raised. */
+  readonly signals: SignalInfo[] = [];
+  readonly #world: SimWorld;
+  readonly #settings: SimServerOptions;
+  #run: SimRun<ServerTunnel> | undefined;
+  #composed: ComposedServer | undefined;
+  #incarnation = 0;
+
+  constructor(world: SimWorld, settings: SimServerOptions) {
+    this.#world = world;
+    this.#settings = settings;
+    this.options = serverOptions(settings.config);
+    this.device = new SimTun({
+      clock: world.clock,
+      name: 'server',
+      onWrite: (packet) => world.traffic.handleArrival('server', packet),
+    });
+    world.traffic.addHost('server', {
+      device: this.device,
+      addresses: () => ({
+        ipv4: this.options.device.ifconfig?.local,
+        ipv6: this.options.device.ifconfigIpv6?.local,
+      }),
+    });
+  }
+
+  start(): void {
+    const world = this.#world;
+    this.#incarnation += 1;
+    const [entry] = this.options.connections;
+    const log = world.journal.log('server');
+    const composed = composeServer({
+      options: this.options,
+      entry,
+      engines:
+        this.#settings.engines ??
+        new FakeTlsFactory({
+          seed: world.random.fork(`tls/server/${this.#incarnation}`).uint32(),
+          certificates: [fakeCertificate('server', { issuer: CA, extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] })],
+          verify: trustCa,
+        }),
+      wraps: controlWraps(this.options, entry),
+      backend: world.backend,
+      random: world.random.fork(`server/${this.#incarnation}`),
+      unixTime: world.unixTime,
+      clientConfig: this.#settings.clientConfig ?? (() => ({ type: 'none' })),
+      wake: () => this.#run?.wake(),
+      peerLog: (describe) => world.journal.log('server', () => describe().name),
+      log,
+    });
+    this.#composed = composed;
+    this.#run = new SimRun({
+      world,
+      tunnel: composed.tunnel,
+      link: world.network.openLink(SERVER_HOST, SERVER_PORT),
+      device: this.device,
+      ended: (info) => {
+        world.journal.add('server', 'signal', { signal: info.signal, source: info.source, text: info.text });
+        this.signals.push(info);
+        this.#run = undefined;
+      },
+    });
+  }
+
+  /** The process is killed. */
+  kill(): void {
+    this.run.stop();
+    this.#run = undefined;
+  }
+
+  signal(signal: RunSignal): void {
+    this.run.signal(signal);
+  }
+
+  get running(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get run(): SimRun<ServerTunnel> {
+    if (this.#run === undefined) throw new Error('the server does not run');
+    return this.#run;
+  }
+
+  get modules(): ComposedServer {
+    if (this.#composed === undefined) throw new Error('the server was not started');
+    return this.#composed;
+  }
+
+  get connected(): number {
+    return this.modules.tunnel.population.connected;
+  }
+}
+
+/** What a fake engine says of a certificate from elsewhere. */
+export function trustCa(certificates: readonly PeerCertificate[]): FakeTlsRefusal | undefined {
+  const stranger = certificates.find(({ issuer }) => issuer !== CA);
+  return stranger && { depth: 0, error: 'unable to get local issuer certificate', subject: stranger.subject };
+}
