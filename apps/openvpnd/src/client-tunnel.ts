@@ -166,8 +166,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   #handleControl(now: Instant, packet: Uint8Array): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     const actions = this.#multi.handlePacket(now, packet);
-    if (actions.length > 0) {
-      // Only an authentic packet moves the control channel.
+    // Whatever else comes from its address is no sign that the server lives.
+    if (this.#multi.heardAt === now) {
       if (this.#answerDeadline !== NEVER) {
         this.#options.log?.info('client.initial-packet', { sessionId: sessionIdHex(packet.subarray(1, 9)) });
         this.#answerDeadline = NEVER;

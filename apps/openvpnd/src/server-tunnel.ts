@@ -230,8 +230,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
     this.#drive(now, slot, actions, (multi) => {
       const todo = multi.handlePacket(now, packet);
-      // Only an authentic packet moves the control channel.
-      if (todo.length > 0) this.#dataChannel.noteControlReceived(slot, now);
+      // Whatever else comes from its address is no sign that the client lives.
+      if (multi.heardAt === now) this.#dataChannel.noteControlReceived(slot, now);
       return todo;
     });
   }

@@ -38,6 +38,7 @@ export class TlsMulti {
   readonly #conduct: SessionConduct;
   readonly #renegMs: number;
   #credentials: Credentials | undefined;
+  #heardAt: Instant = Number.NEGATIVE_INFINITY;
 
   constructor(options: TlsMultiOptions) {
     this.#options = options;
@@ -241,6 +242,14 @@ export class TlsMulti {
     return this.#table.active?.negotiated;
   }
 
+  /**
+   * When a packet of the active session came last. Packets that are dropped do not count, nor does a newcomer that has yet to
+   * authenticate: it may be somebody else at the same address.
+   */
+  get heardAt(): Instant {
+    return this.#heardAt;
+  }
+
   /** Whether data can be sent. */
   get connected(): boolean {
     return this.#table.dataKeys.ready;
@@ -290,7 +299,10 @@ export class TlsMulti {
   }
 
   #deliver(now: Instant, session: TlsSession, packet: ControlPacket): void {
-    for (const report of session.handlePacket(now, packet)) this.#conduct.absorb(now, session, report);
+    const reports = session.handlePacket(now, packet);
+    // Without an id of the peer not even its reset was accepted.
+    if (session === this.#table.active && session.remoteSessionId) this.#heardAt = now;
+    for (const report of reports) this.#conduct.absorb(now, session, report);
   }
 
   /**

@@ -179,6 +179,21 @@ describe('forged resets', () => {
     expect(server.logged('session.incoming').length).toBeLessThan(8);
   });
 
+  test('are no sign of life, as the packets of the peer are', () => {
+    const world = new World();
+    world.connect();
+    const { client, server } = world;
+    world.clock.advanceBy(1000);
+    const heardAt = server.multi.heardAt;
+    world.clock.advanceBy(1000);
+    server.receive(hardReset(stranger(1)));
+    expect(server.logged('session.incoming').length).toBeGreaterThan(1);
+    expect(server.multi.heardAt).toBe(heardAt);
+    client.run(client.multi.sendControlMessage(world.clock.now(), 'INFO,here'));
+    world.clock.advanceBy(1000);
+    expect(server.multi.heardAt).toBeGreaterThan(heardAt);
+  });
+
   test('do not keep the honest peer from coming back', () => {
     const world = new World();
     world.connect();
