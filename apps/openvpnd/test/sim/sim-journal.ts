@@ -21,6 +21,8 @@ export class SimJournal {
   }
 
   add(who: string, event: string, fields: LogFields = {}): void {
+    // A server contains what one client breaks; a simulation must not.
+    if (event === 'server.internal-error') throw new Error(`${who}: ${fields.message}\n${this.tail()}`);
     const entry = { at: this.#clock.now(), who, event, fields };
     this.entries.push(entry);
     this.#digest.update(`${JSON.stringify(entry)}\n`);
