@@ -29,7 +29,8 @@ export default defineConfig({
         test: {
           name: 'interop',
           include: ['apps/*/test/interop/**/*.test.ts'],
-          fileParallelism: false,
+          // Each file has namespaces of its own and mostly waits; more than two would disturb what they measure.
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
