@@ -1,7 +1,7 @@
 import type { AeadBackend } from '@openvpnd/data-channel';
 import { nodeAeadBackend } from '@openvpnd/data-channel/node';
 import type { Instant } from '@openvpnd/sans-io';
-import { type LinkConditions, SeededRandom, SimNetwork, VirtualClock } from '@openvpnd/testkit';
+import { type LinkConditions, SeededRandom, SimNetwork, type SimTun, VirtualClock } from '@openvpnd/testkit';
 import { SimClient, type SimClientOptions } from './sim-client.js';
 import { SimJournal } from './sim-journal.js';
 import { SimServer, type SimServerOptions } from './sim-server.js';
@@ -40,6 +40,11 @@ export class SimWorld {
     const client = new SimClient(this, name, options);
     client.start();
     return client;
+  }
+
+  /** The device of a client. */
+  hostDevice(name: string): SimTun {
+    return this.traffic.host(name).device;
   }
 
   /** Starts clients `client0`, `client1`, … */

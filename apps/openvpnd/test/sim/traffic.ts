@@ -83,6 +83,12 @@ export class Traffic {
     this.#hosts.set(name, host);
   }
 
+  host(name: string): TrafficHost {
+    const host = this.#hosts.get(name);
+    if (host === undefined) throw new RangeError(`no host ${name}`);
+    return host;
+  }
+
   /** Sends a numbered packet at the end of each interval from now on, as long as both ends have an address. */
   flow(from: string, to: string, settings: FlowSettings): Flow {
     const id = this.flows.length;
