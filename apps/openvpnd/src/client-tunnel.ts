@@ -214,8 +214,10 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
           ? this.#end('SIGTERM', 'server-pushed-halt')
           : this.#end('SIGUSR1', 'remote-exit');
       case 'negotiated':
-        if (this.#options.log !== undefined)
-          logNegotiated(this.#options.log, action.options, this.#peer, this.#options.exitNotify);
+        if (this.#options.log !== undefined) {
+          const { keyUse, exitNotify } = this.#options;
+          logNegotiated(this.#options.log, action.options, { peer: this.#peer, auth: keyUse.auth, exitNotify });
+        }
         return NO_ACTIONS;
       case 'peer-initiated':
       case 'connected':

@@ -2,6 +2,7 @@ import { createHash, getHashes } from 'node:crypto';
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import {
   type ControlSettings,
+  canonicalCipher,
   expandDefaultCiphers,
   expectedOptionsString,
   normaliseCiphers,
@@ -12,6 +13,8 @@ import {
   type PeerPolicy,
   remoteCertTls,
 } from '@openvpnd/control-processor';
+import { findHmacDigest } from '@openvpnd/data-channel';
+import { findDataCipher } from '@openvpnd/keygen';
 import type { Credentials } from './host/credentials.js';
 import { OPENVPN_VERSION } from './version.js';
 
@@ -39,12 +42,13 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
   const ciphers = normaliseCiphers(expandDefaultCiphers(dataChannel.dataCiphers));
   if (!ciphers.ok) {
     throw new OptionValueError(
-      `--data-ciphers ${dataChannel.dataCiphers}: ${ciphers.reason}; allowed are AES-128-GCM, AES-192-GCM, AES-256-GCM and CHACHA20-POLY1305`,
+      `--data-ciphers ${dataChannel.dataCiphers}: ${ciphers.reason}; allowed are AES-128-GCM, AES-192-GCM, AES-256-GCM, CHACHA20-POLY1305, AES-128-CBC, AES-192-CBC, AES-256-CBC and none`,
     );
   }
+  const fallback = fallbackCipher(dataChannel.dataCiphersFallback);
+  checkAuth(dataChannel.auth, fallback === undefined ? ciphers.value : [...ciphers.value, fallback]);
   const strings = optionsStringInput(options, entry, ciphers.value);
   const ivProto = ownIvProto('p2mp', { exporter: true });
-  const fallback = dataChannel.dataCiphersFallback;
   const peerInfo = ownPeerInfo({
     level: isServer ? 0 : tls.pushPeerInfo ? 3 : 2,
     version: OPENVPN_VERSION,
@@ -77,6 +81,24 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
   };
 }
 
+function fallbackCipher(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  const cipher = canonicalCipher(name);
+  if (cipher === undefined) throw new OptionValueError(`--data-ciphers-fallback ${name}: Cipher ${name} not supported`);
+  return cipher;
+}
+
+/** Ciphers that are no AEAD need a digest that the data channel knows; tls-auth takes any. */
+function checkAuth(auth: string, ciphers: readonly string[]): void {
+  if (auth === 'none' || findHmacDigest(auth) !== undefined) return;
+  const needy = ciphers.find((name) => findDataCipher(name)?.kind !== 'aead');
+  if (needy !== undefined) {
+    throw new OptionValueError(
+      `--auth ${auth} is not supported with ${needy}; SHA1, SHA256, SHA384 and SHA512 are usual`,
+    );
+  }
+}
+
 function optionsStringInput(
   options: Options,
   entry: ConnectionEntry,
@@ -91,7 +113,7 @@ function optionsStringInput(
     protocol: 'udp',
     ...(cipher === undefined ? {} : { cipher }),
     dataCiphers,
-    auth,
+    auth: findHmacDigest(auth)?.name ?? auth,
     digestBytes: digestBytes(auth),
     tlsAuth: entry.controlWrap.kind === 'tls-auth',
     ...(entry.controlWrap.kind === 'tls-auth' && entry.controlWrap.direction !== undefined

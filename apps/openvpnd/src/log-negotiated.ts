@@ -1,9 +1,31 @@
 import type { NegotiatedOptions } from '@openvpnd/control-processor';
-import type { PeerSettings } from '@openvpnd/data-channel';
+import { findHmacDigest, type PeerSettings } from '@openvpnd/data-channel';
+import { findDataCipher } from '@openvpnd/keygen';
 import type { Log } from '@openvpnd/sans-io';
 
-/** Tells what both ends have agreed on, and the timers that hold from now on. OpenVPN: tls_print_deferred_options_results(). */
-export function logNegotiated(log: Log, options: NegotiatedOptions, peer: PeerSettings, exitNotify: number): void {
+/** What {@link logNegotiated} tells beside the negotiated options. */
+export interface NegotiatedSurroundings {
+  readonly peer: PeerSettings;
+  /** --auth: told for ciphers that are no AEAD. */
+  readonly auth: string;
+  readonly exitNotify: number;
+}
+
+/**
+ * Tells what both ends have agreed on, and the timers that hold from now on; warns of a tunnel that does not protect.
+ * OpenVPN: tls_print_deferred_options_results(), init_key_type().
+ */
+export function logNegotiated(log: Log, options: NegotiatedOptions, surroundings: NegotiatedSurroundings): void {
+  const { peer, exitNotify } = surroundings;
+  const isAead = findDataCipher(options.cipher)?.kind === 'aead';
+  const auth = findHmacDigest(surroundings.auth)?.name ?? surroundings.auth;
+  if (options.cipher === 'none') log.warn('data-channel.no-cipher');
+  if (!isAead && auth === 'none') log.warn('data-channel.no-auth');
+  log.info('data-channel.negotiated', {
+    cipher: options.cipher === 'none' ? '[null-cipher]' : options.cipher,
+    ...(isAead ? {} : { auth: auth === 'none' ? '[null-digest]' : auth }),
+    peerId: options.peerId,
+  });
   const timers: string[] = [];
   if (peer.pingMs !== undefined) timers.push(`ping ${peer.pingMs / 1000}`);
   if (peer.silence !== undefined) timers.push(`${peer.silence.signal} ${peer.silence.ms / 1000}`);

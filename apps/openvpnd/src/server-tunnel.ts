@@ -305,7 +305,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         this.#multiContext.establish(slot);
         return;
       case 'negotiated':
-        logNegotiated(peer.log, action.options, this.#options.peer, this.#options.exitNotify);
+        logNegotiated(peer.log, action.options, {
+          peer: this.#options.peer,
+          auth: this.#options.keyUse.auth,
+          exitNotify: this.#options.exitNotify,
+        });
         return;
       case 'control-message':
         return;

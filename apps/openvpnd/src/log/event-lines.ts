@@ -116,9 +116,31 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => `Using data channel cipher '${f.cipher}' since --data-ciphers-fallback is set`,
   },
 
-  'data-channel.options': {
+  'ncp.not-allowed': { verb: ALWAYS, text: cipherNotListed },
+  'ncp.remote-cipher-not-allowed': { verb: ALWAYS, text: cipherNotListed },
+  'ncp.no-cipher': {
     verb: ALWAYS,
-    text: (f) => `Data Channel: cipher '${f.cipher}'${f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`}`,
+    text: () =>
+      'OPTIONS ERROR: failed to negotiate cipher with server. Configure --data-ciphers-fallback if you want to connect to this server.',
+  },
+
+  'data-channel.negotiated': {
+    verb: ALWAYS,
+    text: (f) => {
+      const auth = f.auth === undefined ? '' : `, auth '${f.auth}'`;
+      const peerId = f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`;
+      return `Data Channel: cipher '${f.cipher}'${auth}${peerId}`;
+    },
+  },
+  'data-channel.no-cipher': {
+    verb: ALWAYS,
+    text: () =>
+      "******* WARNING *******: '--cipher none' was specified. This means NO encryption will be performed and tunnelled data WILL be transmitted in clear text over the network! PLEASE DO RECONSIDER THIS SETTING!",
+  },
+  'data-channel.no-auth': {
+    verb: ALWAYS,
+    text: () =>
+      "******* WARNING *******: '--auth none' was specified. This means no authentication will be performed on received packets, meaning you CANNOT trust that the data received by the remote side have NOT been manipulated. PLEASE DO RECONSIDER THIS SETTING!",
   },
   'data-channel.timers': { verb: ALWAYS, text: (f) => `Timers: ${f.text}` },
   'data-channel.protocol': { verb: ALWAYS, text: (f) => `Protocol options: ${f.text}` },
@@ -224,6 +246,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'server.client-signal': { verb: ALWAYS, text: (f) => String(f.text) },
 };
+
+function cipherNotListed(fields: LogFields): string {
+  return `OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('${fields.cipher}') to --data-ciphers (currently '${fields.own}') if you want to connect to this server.`;
+}
 
 /** OpenVPN: error_prefix of openvpn_decrypt_aead() and openvpn_decrypt_v1(). */
 function decryptError(fields: LogFields): string {
