@@ -1,9 +1,9 @@
 import type { ConnectionEntry } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import type { ControlWrapFactory } from '@openvpnd/control-wrap';
 import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
 import { composeClient } from './compose-client.js';
+import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
@@ -18,7 +18,7 @@ export interface ClientConnectionOptions {
   readonly entry: ConnectionEntry;
   readonly remote: ResolvedAddress & { readonly port: number };
   readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWrapFactory;
+  readonly wraps: ControlWraps;
   readonly credentials: Credentials | undefined;
   /** Kept across connections while `--persist-tun` holds. */
   readonly tunnelInterface: TunnelInterface;

@@ -1,7 +1,6 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import type { ControlWrapFactory } from '@openvpnd/control-wrap';
 import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
@@ -9,6 +8,7 @@ import type { LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { ClientTunnel } from './client-tunnel.js';
 import { controlSettings } from './control-settings.js';
+import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import { importOptions } from './import-options.js';
 import { keyUse } from './install-keys.js';
@@ -21,7 +21,7 @@ export interface ClientParts {
   /** Where the server is, and through which link. */
   readonly remote: LinkAddress;
   readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWrapFactory;
+  readonly wraps: ControlWraps;
   readonly credentials: Credentials | undefined;
   readonly backend: AeadBackend;
   readonly random: Random;
@@ -53,7 +53,17 @@ export function composeClient(parts: ClientParts): ComposedClient {
   const internalMux = new InternalMux({ role: 'client' });
   const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
   const tunnel = new ClientTunnel({
-    multi: new TlsMulti({ role: 'client', mode: 'p2mp', settings, engines, wraps, random, unixTime, wake, log }),
+    multi: new TlsMulti({
+      role: 'client',
+      mode: 'p2mp',
+      settings,
+      engines,
+      wraps: wraps.all,
+      random,
+      unixTime,
+      wake,
+      log,
+    }),
     dataChannel,
     mux,
     internalMux,

@@ -1,7 +1,7 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { type ControlWrapFactory, DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
+import { DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
 import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
@@ -10,6 +10,7 @@ import { MultiContext } from '@openvpnd/tunnel-state';
 import { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { controlSettings } from './control-settings.js';
+import type { ControlWraps } from './control-wraps.js';
 import { keyUse } from './install-keys.js';
 import { peerSettings } from './peer-settings.js';
 import type { PeerDescription, ServerPeer } from './server-peer.js';
@@ -20,7 +21,7 @@ export interface ServerParts {
   readonly options: Options;
   readonly entry: ConnectionEntry;
   readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWrapFactory;
+  readonly wraps: ControlWraps;
   readonly backend: AeadBackend;
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
@@ -50,6 +51,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
   const { server } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
   const maxPeers = server.maxClients;
+  const verifiesKeys = options.tls.clientKeyVerify !== undefined;
   const settings = controlSettings(options, entry);
   const addressing = new ClientAddressing(options);
   const mux = new ExternalMux({ random, maxPeers, role: 'server' });
@@ -58,9 +60,10 @@ export function composeServer(parts: ServerParts): ComposedServer {
   const tunnel: ServerTunnel = new ServerTunnel({
     multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
     handshake: new StatelessHandshake({
-      wraps,
+      wraps: wraps.all,
       random,
       unixTime,
+      ...(entry.controlWrap.kind === 'tls-crypt-v2' ? { forceCookie: entry.controlWrap.forceCookie } : {}),
       handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
       resetLimit: {
         ...DEFAULT_RESET_LIMIT,
@@ -71,20 +74,20 @@ export function composeServer(parts: ServerParts): ComposedServer {
     mux,
     internalMux,
     dataChannel,
-    createMulti: (slot, accepted, peerLog) =>
+    createMulti: (slot, { accepted, metadata }, peerLog) =>
       new TlsMulti({
         role: 'server',
         mode: 'p2mp',
         settings: { ...settings, peerId: slot },
         engines,
-        wraps,
+        wraps: wraps.forClient(verifiesKeys ? metadata : undefined),
         random,
         unixTime,
         wake: () => {
           tunnel.wakePeer(slot);
           parts.wake();
         },
-        accepted,
+        ...(accepted === undefined ? {} : { accepted }),
         log: peerLog,
       }),
     addressing,
@@ -95,6 +98,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
     push: server.push,
     clientConfig: parts.clientConfig,
     exitNotify: entry.exitNotify,
+    verifiesKeys,
     peerLog: parts.peerLog,
     log: parts.log,
   });

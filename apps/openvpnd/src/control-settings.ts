@@ -105,6 +105,8 @@ function optionsStringInput(
   dataCiphers: readonly string[],
 ): OptionsStringInput {
   const { auth, cipher } = options.dataChannel;
+  const { controlWrap } = entry;
+  const shared = controlWrap.kind === 'tls-crypt-v2' ? controlWrap.beside : controlWrap;
   return {
     role: options.tls.role,
     pointToPoint: options.mode === 'p2p' && options.client === undefined,
@@ -115,10 +117,8 @@ function optionsStringInput(
     dataCiphers,
     auth: findHmacDigest(auth)?.name ?? auth,
     digestBytes: digestBytes(auth),
-    tlsAuth: entry.controlWrap.kind === 'tls-auth',
-    ...(entry.controlWrap.kind === 'tls-auth' && entry.controlWrap.direction !== undefined
-      ? { keyDirection: entry.controlWrap.direction }
-      : {}),
+    tlsAuth: shared.kind === 'tls-auth',
+    ...(shared.kind === 'tls-auth' && shared.direction !== undefined ? { keyDirection: shared.direction } : {}),
   };
 }
 

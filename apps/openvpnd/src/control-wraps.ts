@@ -1,26 +1,95 @@
-import type { ConnectionEntry, Options } from '@openvpnd/config';
-import { type ControlWrapFactory, plainWraps, tlsAuthWraps, tlsCryptWraps } from '@openvpnd/control-wrap';
+import type { ConnectionEntry, Options, SharedWrapOptions } from '@openvpnd/config';
+import {
+  type ClientKeyMetadata,
+  type ControlWrapFactory,
+  clientKeyIsFresh,
+  parseTlsCryptV2ClientKey,
+  parseTlsCryptV2ServerKey,
+  plainWraps,
+  tlsAuthWraps,
+  tlsCryptV2ClientWraps,
+  tlsCryptV2ServerWraps,
+  tlsCryptWraps,
+} from '@openvpnd/control-wrap';
 import { parseStaticKey } from '@openvpnd/keygen';
 import type { Secret } from '@openvpnd/sans-io';
 import { readSource, SourceFileError } from './host/source-files.js';
 
+const DAY_SECONDS = 86_400;
+
+/** How control packets are protected, with the keys read from their files. */
+export interface ControlWraps {
+  readonly all: ControlWrapFactory;
+  /**
+   * The same for one client of a server whose client key was judged: a session that it begins anew must come with the same metadata, so
+   * that no other key slips in behind the judgement.
+   */
+  readonly forClient: (judged: ClientKeyMetadata | undefined) => ControlWrapFactory;
+}
+
 /**
- * How control packets are protected on one connection, with the key read from its file.
+ * How control packets are protected on one connection.
  *
- * @throws SourceFileError when the key cannot be read or is not a static key
+ * @throws SourceFileError when a key cannot be read or is none
  */
-export function controlWraps(options: Options, entry: ConnectionEntry): ControlWrapFactory {
+export function controlWraps(options: Options, entry: ConnectionEntry): ControlWraps {
   const { controlWrap } = entry;
-  const replayWindow = options.dataChannel.replayWindow;
+  if (controlWrap.kind !== 'tls-crypt-v2') return alike(sharedWraps(options, controlWrap));
+  const { replayWindow } = options.dataChannel;
+  if (options.tls.role === 'client') {
+    const clientKey = readKey(
+      controlWrap.key,
+      parseTlsCryptV2ClientKey,
+      'a tls-crypt-v2 client key',
+      'tls-crypt-v2-client',
+    );
+    return alike(tlsCryptV2ClientWraps({ clientKey, replayWindow }));
+  }
+  const serverKey = readKey(
+    controlWrap.key,
+    parseTlsCryptV2ServerKey,
+    'a tls-crypt-v2 server key',
+    'tls-crypt-v2-server',
+  );
+  const maxAgeDays = options.tls.clientKeyMaxAgeDays;
+  const isFresh = (metadata: ClientKeyMetadata, unixSeconds: number): boolean =>
+    maxAgeDays === undefined || clientKeyIsFresh(metadata, unixSeconds, maxAgeDays * DAY_SECONDS);
+  const common = {
+    serverKey,
+    replayWindow,
+    ...(controlWrap.beside.kind === 'none' ? {} : { fallback: sharedWraps(options, controlWrap.beside) }),
+  };
+  const all = tlsCryptV2ServerWraps({ ...common, admits: isFresh });
+  return {
+    all,
+    forClient: (judged) =>
+      judged === undefined
+        ? all
+        : tlsCryptV2ServerWraps({
+            ...common,
+            admits: (metadata, unixSeconds) => isFresh(metadata, unixSeconds) && sameMetadata(metadata, judged),
+          }),
+  };
+}
+
+function alike(all: ControlWrapFactory): ControlWraps {
+  return { all, forClient: () => all };
+}
+
+function sharedWraps(options: Options, controlWrap: SharedWrapOptions): ControlWrapFactory {
+  const { replayWindow, auth } = options.dataChannel;
   switch (controlWrap.kind) {
     case 'none':
       return plainWraps();
     case 'tls-auth': {
       const { direction } = controlWrap;
+      if (auth === 'none') {
+        throw new SourceFileError("ERROR: tls-auth enabled, but no valid --auth algorithm specified ('none')");
+      }
       return tlsAuthWraps({
         key: readStaticKey(controlWrap.key),
         direction: direction === undefined ? 'both' : direction === 0 ? 'normal' : 'inverse',
-        digest: options.dataChannel.auth,
+        digest: auth,
         replayWindow,
       });
     }
@@ -30,13 +99,26 @@ export function controlWraps(options: Options, entry: ConnectionEntry): ControlW
 }
 
 type KeySource = Exclude<ConnectionEntry['controlWrap'], { kind: 'none' }>['key'];
+type Parse<Key> = (
+  text: string,
+) => { readonly ok: true; readonly value: Key } | { readonly ok: false; readonly reason: string };
 
 function readStaticKey(source: KeySource): Secret {
-  const parsed = parseStaticKey(readSource(source).toString('latin1'));
+  return readKey(source, parseStaticKey, 'an OpenVPN static key', 'secret');
+}
+
+function readKey<Key>(source: KeySource, parse: Parse<Key>, what: string, type: string): Key {
+  const parsed = parse(readSource(source).toString('latin1'));
   if (parsed.ok) return parsed.value;
   const { file, line } = source.origin;
   const where = source.kind === 'file' ? `'${source.path}'` : 'the inline block';
   throw new SourceFileError(
-    `--${source.option} (${file}:${line}): ${where} is not an OpenVPN static key: ${parsed.reason}; make one with openvpn --genkey secret FILE`,
+    `--${source.option} (${file}:${line}): ${where} is not ${what}: ${parsed.reason}; make one with openvpnd --genkey ${type} FILE`,
   );
+}
+
+function sameMetadata(a: ClientKeyMetadata, b: ClientKeyMetadata): boolean {
+  if (a.type === 'timestamp') return b.type === 'timestamp' && a.unixSeconds === b.unixSeconds;
+  if (a.type === 'none') return b.type === 'none';
+  return a.type === b.type && Buffer.compare(a.bytes, b.bytes) === 0;
 }

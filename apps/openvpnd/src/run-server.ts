@@ -2,6 +2,7 @@ import { evpBackend, openTun } from '@openvpnd/packet-io';
 import { clientConfigFrom } from './client-config-dir.js';
 import { composeServer } from './compose-server.js';
 import { controlWraps } from './control-wraps.js';
+import { verifyClientKey } from './host/client-key-program.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
@@ -25,6 +26,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
 
   const engines = tlsEngines(options);
   const wraps = controlWraps(options, entry);
+  const verifyCommand = options.tls.clientKeyVerify;
   const { tunnel, addressing } = composeServer({
     options,
     entry,
@@ -40,7 +42,20 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   });
   const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
   const link = await openUdpSocket(options, entry, undefined, say);
-  const driver: TunnelDriver = new TunnelDriver(run, { tunnel, link, tunMtu: entry.tunMtu });
+  const driver: TunnelDriver = new TunnelDriver(run, {
+    tunnel,
+    link,
+    tunMtu: entry.tunMtu,
+    ...(verifyCommand === undefined
+      ? {}
+      : {
+          verifyClientKey: async ({ requestId, metadata, describe }): Promise<void> => {
+            const tell = (line: string): void => say(`${describe()} ${line}`);
+            const admitted = await verifyClientKey(verifyCommand, metadata, options.process.scriptSecurity, tell);
+            driver.execute(tunnel.handleClientKeyVerdict(run.clock.now(), requestId, admitted));
+          },
+        }),
+  });
   driver.setDevice(device);
   try {
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);

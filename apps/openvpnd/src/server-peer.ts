@@ -34,6 +34,8 @@ export class ServerPeer {
   shape: DataPacketShape | undefined;
   /** The tunnel carries data. */
   established = false;
+  /** Its first packet, which waits until its client key is judged; everything else from it is dropped meanwhile. */
+  held: { readonly requestId: number; readonly packet: Uint8Array; readonly unwrapped: boolean } | undefined;
   /** The instance is gone; whatever was still to be done for it is void. */
   removed = false;
 

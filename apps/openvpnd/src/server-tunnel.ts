@@ -1,5 +1,5 @@
 import type { AcceptedSession, ControlAction, TlsMulti } from '@openvpnd/control-processor';
-import type { StatelessHandshake } from '@openvpnd/control-wrap';
+import type { ClientKeyMetadata, StatelessHandshake } from '@openvpnd/control-wrap';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
@@ -29,6 +29,14 @@ import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 /** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
 const EXIT_NOTIFY_WAIT_MS = 2000;
 
+/** How a client came to its instance. */
+export interface ClientOrigin {
+  /** Through the stateless handshake. */
+  readonly accepted?: AcceptedSession;
+  /** What its tls-crypt-v2 client key says. */
+  readonly metadata?: ClientKeyMetadata;
+}
+
 export interface ServerTunnelOptions {
   readonly multiContext: MultiContext<ServerPeer>;
   readonly handshake: StatelessHandshake;
@@ -36,7 +44,7 @@ export interface ServerTunnelOptions {
   readonly internalMux: InternalMux;
   readonly dataChannel: DataChannel;
   /** Makes the control channel of a new client. Its `wake` is to call {@link ServerTunnel.wakePeer} with the slot. */
-  readonly createMulti: (slot: number, accepted: AcceptedSession, log: Log) => TlsMulti;
+  readonly createMulti: (slot: number, origin: ClientOrigin, log: Log) => TlsMulti;
   readonly addressing: ClientAddressing;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
@@ -51,6 +59,8 @@ export interface ServerTunnelOptions {
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
   /** --explicit-exit-notify: 0 not at all, 1 RESTART, 2 RESTART,[N]. */
   readonly exitNotify: number;
+  /** Ask with `verify-client-key` before a tls-crypt-v2 client is answered. */
+  readonly verifiesKeys: boolean;
   /** A log whose lines name the client as `describe` calls it at that moment. */
   readonly peerLog: (describe: () => PeerDescription) => Log;
   readonly log: Log;
@@ -70,6 +80,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   readonly #deadlines: DeadlineHeap;
   /** Slots whose TLS engine has something to tell. */
   readonly #awake: Set<number> = new Set();
+  /** Instances whose client key is being judged. */
+  readonly #judged: Map<number, Instance> = new Map();
+  #keyRequests = 0;
   #exit: { readonly signal: RunSignal; readonly at: Instant } | undefined;
   #ended = false;
 
@@ -194,12 +207,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         }
         return;
       case 'stateful':
-        // Only a tls-crypt-v2 client asks for it, and that is not configured.
+        this.#begin(now, address, { metadata: answer.metadata }, packet, actions);
         return;
       case 'accept': {
-        const instance = this.#createInstance(now, address, answer);
-        if (instance === undefined) return;
-        this.#drive(now, instance.slot, actions, (multi) => multi.handleUnwrapped(now, answer.packet));
+        const metadata = answer.wrap.clientKey?.metadata;
+        this.#begin(now, address, { accepted: answer, ...(metadata && { metadata }) }, answer.packet, actions);
         return;
       }
       default:
@@ -207,7 +219,55 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     }
   }
 
-  #createInstance(now: Instant, address: LinkAddress, accepted: AcceptedSession): Instance | undefined {
+  /** The first packet of a client, with which its instance is made; unwrapped already where it came with a cookie. */
+  #begin(now: Instant, address: LinkAddress, origin: ClientOrigin, packet: Uint8Array, actions: TunnelAction[]): void {
+    const instance = this.#createInstance(now, address, origin);
+    if (instance === undefined) return;
+    const peer = instance.modules;
+    const unwrapped = origin.accepted !== undefined;
+    if (origin.metadata !== undefined && this.#options.verifiesKeys) {
+      const requestId = ++this.#keyRequests;
+      peer.held = { requestId, packet, unwrapped };
+      this.#judged.set(requestId, instance);
+      const describe = (): string => peer.describe().name;
+      actions.push({ type: 'verify-client-key', requestId, metadata: origin.metadata, describe });
+    } else {
+      this.#deliverFirst(now, instance, packet, unwrapped, actions);
+    }
+  }
+
+  #deliverFirst(
+    now: Instant,
+    instance: Instance,
+    packet: Uint8Array,
+    unwrapped: boolean,
+    actions: TunnelAction[],
+  ): void {
+    this.#drive(now, instance.slot, actions, (multi) =>
+      unwrapped ? multi.handleUnwrapped(now, packet) : multi.handlePacket(now, packet),
+    );
+    // Without a session nothing would ever end it.
+    if (!instance.modules.removed && instance.modules.multi.nextTimeout() === NEVER) this.#remove(instance);
+  }
+
+  /** The answer to a `verify-client-key`. OpenVPN: tls_crypt_v2_verify_metadata(). */
+  handleClientKeyVerdict(now: Instant, requestId: number, admitted: boolean): readonly TunnelAction[] {
+    const instance = this.#judged.get(requestId);
+    this.#judged.delete(requestId);
+    const held = instance?.modules.held;
+    if (instance === undefined || held === undefined || instance.modules.removed) return NO_ACTIONS;
+    instance.modules.held = undefined;
+    const actions: TunnelAction[] = [];
+    if (admitted) {
+      this.#deliverFirst(now, instance, held.packet, held.unwrapped, actions);
+    } else {
+      instance.modules.log.error('server.client-key-refused');
+      this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'tls-error' });
+    }
+    return actions;
+  }
+
+  #createInstance(now: Instant, address: LinkAddress, origin: ClientOrigin): Instance | undefined {
     const { log } = this.#options;
     const placed = this.#multiContext.allocate(now, address);
     if (placed.evicted !== undefined) this.#forget(placed.evicted);
@@ -219,7 +279,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const peer = new ServerPeer({
       address: formatLinkAddress(address),
       createLog: this.#options.peerLog,
-      createMulti: (peerLog) => this.#options.createMulti(slot, accepted, peerLog),
+      createMulti: (peerLog) => this.#options.createMulti(slot, origin, peerLog),
     });
     const instance = this.#multiContext.add(slot, peer);
     this.#mux.addPeer(slot, address);
@@ -228,6 +288,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   }
 
   #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+    if (this.#multiContext.bySlot(slot)?.modules.held !== undefined) return;
     this.#drive(now, slot, actions, (multi) => {
       const todo = multi.handlePacket(now, packet);
       // Whatever else comes from its address is no sign that the client lives.

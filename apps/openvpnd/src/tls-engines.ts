@@ -1,4 +1,4 @@
-import type { FileSource, Options } from '@openvpnd/config';
+import type { ControlWrapOptions, FileSource, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { nodeTlsEngineFactory, TlsOptionsError } from '@openvpnd/control-tls/node';
 import { readSource } from './host/source-files.js';
@@ -48,9 +48,14 @@ export function tlsEngines(options: Options): TlsEngineFactory {
 /** The files that the options name, all of them tried: what cannot be read is told together. OpenVPN: options_postprocess_filechecks(). */
 export function namedSources(options: Options): readonly FileSource[] {
   const { tls, client, connections } = options;
-  const keys = connections.flatMap(({ controlWrap }) => (controlWrap.kind === 'none' ? [] : [controlWrap.key]));
+  const keys = connections.flatMap(({ controlWrap }) => wrapKeys(controlWrap));
   const all = [tls.ca, tls.cert, tls.key, tls.extraCerts, tls.pkcs12, tls.dh, tls.crl, client?.authUserPass, ...keys];
   return all.filter((source) => source !== undefined);
+}
+
+function wrapKeys(wrap: ControlWrapOptions): readonly FileSource[] {
+  if (wrap.kind === 'none') return [];
+  return wrap.kind === 'tls-crypt-v2' ? [wrap.key, ...wrapKeys(wrap.beside)] : [wrap.key];
 }
 
 /** OpenVPN's words for files that it cannot use. */

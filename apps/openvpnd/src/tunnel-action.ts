@@ -1,3 +1,4 @@
+import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { LinkAddress } from '@openvpnd/memory';
 import type { SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
@@ -8,6 +9,14 @@ export type TunnelAction =
   | { readonly type: 'send-control'; readonly packet: Uint8Array; readonly to: LinkAddress }
   /** Client: the server has sent its options. Open the device, set addresses and routes. */
   | { readonly type: 'configure'; readonly imported: ImportedOptions }
+  /** Server: judge a client key by its metadata, and answer with `handleClientKeyVerdict`. */
+  | {
+      readonly type: 'verify-client-key';
+      readonly requestId: number;
+      readonly metadata: ClientKeyMetadata;
+      /** How log lines call the client. */
+      readonly describe: () => string;
+    }
   /** The tunnel is at its end. The host tears down and restarts or exits as the signal says. */
   | { readonly type: 'signal'; readonly info: SignalInfo };
 

@@ -18,6 +18,8 @@ export interface TunnelDriverOptions {
   readonly link: LinkSocket;
   /** Decides how large the rows of the vectors are. */
   readonly tunMtu: number;
+  /** Judge a client key. A rejection ends the run with that error. */
+  readonly verifyClientKey?: (action: Extract<TunnelAction, { type: 'verify-client-key' }>) => Promise<void>;
   /** A client's options have arrived: set up the interface. A rejection ends the run with that error. */
   readonly configure?: (imported: ImportedOptions) => Promise<void>;
 }
@@ -85,6 +87,9 @@ export class TunnelDriver {
         return;
       case 'configure':
         this.#options.configure?.(action.imported).catch(this.#fail);
+        return;
+      case 'verify-client-key':
+        this.#options.verifyClientKey?.(action).catch(this.#fail);
         return;
       case 'signal':
         this.#end(action.info);

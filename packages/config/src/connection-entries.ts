@@ -1,5 +1,5 @@
 import type { Draft, EntryDraft, RemoteDraft } from './draft.js';
-import type { ConnectionEntry, ControlWrapOptions, MssFix } from './options/connection-entry.js';
+import type { ConnectionEntry, ControlWrapOptions, MssFix, SharedWrapOptions } from './options/connection-entry.js';
 import { DEFAULT_PORT } from './port.js';
 import type { Protocol } from './protocol.js';
 
@@ -69,7 +69,14 @@ function mssFix(entry: EntryDraft, tunMtu: number): MssFix | undefined {
 
 /** A block without its own wrap takes the global one, wherever in the file that stood. */
 function controlWrap(draft: Draft, entry: EntryDraft): ControlWrapOptions {
-  const own = entry.tlsAuth !== undefined || entry.tlsCrypt !== undefined;
+  const own = (entry.tlsAuth ?? entry.tlsCrypt ?? entry.tlsCryptV2) !== undefined;
+  const { tlsCryptV2 } = own ? entry : draft.entry;
+  const shared = sharedWrap(draft, entry, own);
+  if (tlsCryptV2 === undefined) return shared;
+  return { kind: 'tls-crypt-v2', key: tlsCryptV2.key, forceCookie: tlsCryptV2.forceCookie, beside: shared };
+}
+
+function sharedWrap(draft: Draft, entry: EntryDraft, own: boolean): SharedWrapOptions {
   const { tlsAuth, tlsCrypt } = own ? entry : draft.entry;
   if (tlsAuth !== undefined) {
     return { kind: 'tls-auth', key: tlsAuth, direction: entry.keyDirection ?? draft.entry.keyDirection };

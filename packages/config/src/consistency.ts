@@ -159,8 +159,14 @@ function certificateProblem(draft: Draft): string | undefined {
 }
 
 function wrapProblem(draft: Draft): string | undefined {
-  const both = [draft.entry, ...draft.blocks].some(
-    (entry) => entry.tlsAuth !== undefined && entry.tlsCrypt !== undefined,
+  const entries = [draft.entry, ...draft.blocks];
+  if (entries.some(({ tlsAuth, tlsCrypt }) => tlsAuth !== undefined && tlsCrypt !== undefined)) {
+    return '--tls-auth and --tls-crypt are mutually exclusive';
+  }
+  const mixed = entries.some(
+    ({ tlsAuth, tlsCrypt, tlsCryptV2 }) => tlsCryptV2 !== undefined && (tlsAuth ?? tlsCrypt) !== undefined,
   );
-  return both ? '--tls-auth and --tls-crypt are mutually exclusive' : undefined;
+  return mixed && draft.tlsClient
+    ? '--tls-crypt-v2, --tls-auth and --tls-crypt are mutually exclusive in client mode'
+    : undefined;
 }

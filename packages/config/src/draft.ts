@@ -39,6 +39,7 @@ export interface EntryDraft {
   exitNotify?: number;
   tlsAuth?: FileSource;
   tlsCrypt?: FileSource;
+  tlsCryptV2?: { key: FileSource; forceCookie: boolean };
   keyDirection?: 0 | 1;
 }
 
@@ -140,6 +141,8 @@ export interface Draft {
   renegBytes?: number;
   renegPackets?: number;
   pushPeerInfo?: boolean;
+  tlsCryptV2Verify?: string;
+  tlsCryptV2MaxAgeDays?: number;
   authRetry?: 'none' | 'nointeract';
   authNocache?: boolean;
   // Data channel

@@ -135,6 +135,8 @@ function finishTls(draft: Draft): TlsOptions {
       packets: draft.renegPackets ?? 0,
     },
     pushPeerInfo: draft.pushPeerInfo ?? false,
+    clientKeyVerify: draft.tlsCryptV2Verify,
+    clientKeyMaxAgeDays: draft.tlsCryptV2MaxAgeDays,
   };
 }
 

@@ -29,6 +29,7 @@ export type {
   LinkOptions,
   MssFix,
   PingOptions,
+  SharedWrapOptions,
 } from './options/connection-entry.js';
 export type {
   DeviceOptions,

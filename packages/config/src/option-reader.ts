@@ -119,7 +119,13 @@ export class OptionReader {
     }
     const outside = this.draft.entry;
     // A block has its own key or none: the global one is given to it at the end.
-    this.draft.entry = { ...outside, remote: undefined, tlsAuth: undefined, tlsCrypt: undefined };
+    this.draft.entry = {
+      ...outside,
+      remote: undefined,
+      tlsAuth: undefined,
+      tlsCrypt: undefined,
+      tlsCryptV2: undefined,
+    };
     const problem = this.#readLines(statement.parameters[0] ?? '', origin.file, origin.line + 1, 'connection', depth);
     const block = this.draft.entry;
     this.draft.entry = outside;

@@ -120,6 +120,27 @@ test('a wrap key outside serves the blocks without one, wherever it stands', () 
   expect(connections[1]?.controlWrap).toMatchObject({ kind: 'tls-crypt', key: { path: 'own.key' } });
 });
 
+test('tls-crypt-v2 of a block replaces every global key; a server may have another wrap beside it', () => {
+  const block = '<connection>\nremote a\ntls-crypt-v2 own.key\n</connection>\n';
+  const { connections } = good(`${CLIENT}${block}tls-auth ta.key 1\n`);
+  expect(connections[0]?.controlWrap).toMatchObject({
+    kind: 'tls-crypt-v2',
+    key: { path: 'own.key' },
+    forceCookie: false,
+    beside: { kind: 'none' },
+  });
+  const server = good(
+    'dev tun\nserver 10.8.0.0 255.255.255.0\nca a\ncert b\nkey c\ndh none\nkeepalive 10 60\n' +
+      'tls-crypt-v2 v2.key force-cookie\ntls-crypt old.key\ntls-crypt-v2-max-age 30\ntls-crypt-v2-verify "check it"\n',
+  );
+  expect(server.connections[0]?.controlWrap).toMatchObject({
+    kind: 'tls-crypt-v2',
+    forceCookie: true,
+    beside: { kind: 'tls-crypt', key: { path: 'old.key' } },
+  });
+  expect(server.tls).toMatchObject({ clientKeyMaxAgeDays: 30, clientKeyVerify: 'check it' });
+});
+
 test('files keep where they were named, inline blocks their text', () => {
   const { tls } = good('client\ndev tun\nremote a\nca ca.crt\n<cert>\nAAA\n</cert>\n<key>\nBBB\n</key>\n');
   expect(tls.ca).toEqual({ kind: 'file', option: 'ca', path: 'ca.crt', origin: { file: 't.conf', line: 4 } });

@@ -158,6 +158,14 @@ const MESSAGES: readonly (readonly [config: string, words: string])[] = [
     `${CLIENT}client\nremote x\ntls-auth k.pem\ntls-crypt k.pem`,
     'Options error: --tls-auth and --tls-crypt are mutually exclusive',
   ],
+  [
+    `${CLIENT}client\nremote x\ntls-auth k.pem\ntls-crypt-v2 k.pem`,
+    'Options error: --tls-crypt-v2, --tls-auth and --tls-crypt are mutually exclusive in client mode',
+  ],
+  [
+    `${CLIENT}client\nremote x\ntls-crypt-v2 k.pem sometimes`,
+    'Options error: Unsupported tls-crypt-v2 argument: sometimes',
+  ],
   [`${CLIENT}tls-client\nremote x\nauth-user-pass c.pem`, 'Options error: --auth-user-pass requires --pull'],
   ['client\ndev tun\nremote x\ncert c.pem\nkey k.pem', 'Options error: You must define CA file (--ca)'],
   [

@@ -16,6 +16,7 @@ import {
   parseControlPacket,
   parseEarlyNegotiation,
 } from '@openvpnd/wire';
+import type { ClientKeyMetadata } from './client-key-metadata.js';
 import type { ControlWrap, ControlWrapFactory } from './control-wrap.js';
 import { DEFAULT_RESET_LIMIT, ResetLimit, type ResetLimitOptions } from './reset-limit.js';
 import { SessionCookies } from './session-cookie.js';
@@ -56,7 +57,7 @@ export type FirstPacketVerdict =
    * A tls-crypt-v2 client of 2.5, which cannot show a cookie: begin a session from this packet as over TCP, that is with a
    * fresh wrap and a random session id.
    */
-  | { readonly type: 'stateful' }
+  | { readonly type: 'stateful'; readonly metadata: ClientKeyMetadata }
   /** `detail` says for the log what was wrong with a packet that did not open. */
   | { readonly type: 'drop'; readonly reason: StatelessDropReason; readonly detail?: string };
 
@@ -135,10 +136,11 @@ export class StatelessHandshake {
   #handleReset(now: Instant, packet: ControlPacket, wrap: ControlWrap, address: Uint32Array): FirstPacketVerdict {
     if (packet.messageId !== 0) return drop('message-id');
     if (!parseEarlyNegotiation(packet.payload).ok) return drop('malformed');
-    const canShowCookie = wrap.clientKey?.earlyNegotiation ?? true;
+    const { clientKey } = wrap;
+    const canShowCookie = clientKey?.earlyNegotiation ?? true;
     if (!canShowCookie && this.#forceCookie) return drop('cookie-unsupported');
     if (!this.#limit.take(now, address)) return drop('rate-limit');
-    if (!canShowCookie) return { type: 'stateful' };
+    if (clientKey && !canShowCookie) return { type: 'stateful', metadata: clientKey.metadata };
 
     const reply = emitControlPacket({
       opcode: P_CONTROL_HARD_RESET_SERVER_V2,
@@ -148,7 +150,7 @@ export class StatelessHandshake {
       remoteSessionId: packet.sessionId,
       messageId: 0,
       // The client's next packet must bring its key again, since nothing is kept of this one.
-      payload: emitEarlyNegotiation({ resendWkc: wrap.clientKey !== undefined }),
+      payload: emitEarlyNegotiation({ resendWkc: clientKey !== undefined }),
     });
     return { type: 'reply', packet: wrap.wrap(reply) };
   }

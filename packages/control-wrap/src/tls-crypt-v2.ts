@@ -9,6 +9,7 @@ import {
   refused,
 } from '@openvpnd/wire';
 import { findWrappedKey, type TlsCryptV2ClientKey, unwrapClientKey } from './client-key.js';
+import type { ClientKeyMetadata } from './client-key-metadata.js';
 import {
   type ControlWrap,
   type ControlWrapFactory,
@@ -68,6 +69,11 @@ export interface TlsCryptV2ServerOptions {
   readonly serverKey: Secret;
   /** tls-auth or tls-crypt beside it, for clients that come with another opcode. */
   readonly fallback?: ControlWrapFactory;
+  /**
+   * Judges what stands in an authentic client key, at once; `unixSeconds` is the time of the session's first packet. All are admitted
+   * when absent.
+   */
+  readonly admits?: (metadata: ClientKeyMetadata, unixSeconds: number) => boolean;
   readonly replayWindow?: ReplayWindowOptions;
 }
 
@@ -155,7 +161,8 @@ class ServerWrap implements ControlWrap {
   }
 
   unwrap(now: Instant, bytes: Uint8Array): Parsed<Uint8Array> {
-    if (bytes.length < LEAST_BYTES) return refused('tls-crypt-v2: too short');
+    // A packet under tls-auth may be shorter than any under tls-crypt.
+    if (bytes.length < CONTROL_HEADER_BYTES) return refused('tls-crypt-v2: too short');
     const withKey = carriesWrappedKey(opcodeOf(bytes[0]!));
     if (this.#chosen) {
       if (!withKey) return this.#chosen.unwrap(now, bytes);
@@ -177,6 +184,10 @@ class ServerWrap implements ControlWrap {
     const unwrapped = unwrapClientKey(this.#options.serverKey, bytes.subarray(start));
     if (!unwrapped.ok) return unwrapped;
     const { key, metadata } = unwrapped.value;
+    if (!(this.#options.admits?.(metadata, this.#unixSeconds) ?? true)) {
+      key.zero();
+      return refused('tls-crypt-v2: client key not admitted');
+    }
     const inner = new TlsCryptWrap({
       name: 'tls-crypt-v2',
       key,

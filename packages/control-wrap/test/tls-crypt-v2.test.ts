@@ -236,6 +236,41 @@ describe('a session', () => {
     expect(server().unwrap(0, tlsCryptWraps({ key, role: 'client' }).create(1).wrap(reset(7))).ok).toBe(false);
   });
 
+  test('tls-auth beside it with a digest so short that its packets are shorter than any of tls-crypt', () => {
+    const shared = tlsAuthWraps({ key: new Secret(new Uint8Array(256)), direction: 'both', digest: 'SHA1' });
+    const wrapped = shared.create(100).wrap(reset(7));
+    expect(wrapped.length).toBeLessThan(49);
+    value(tlsCryptV2ServerWraps({ serverKey, fallback: shared }).create(100).unwrap(0, wrapped));
+    for (let length = 0; length < wrapped.length; length++) {
+      const cut = tlsCryptV2ServerWraps({ serverKey, fallback: shared }).create(100);
+      expect(cut.unwrap(0, wrapped.subarray(0, length)).ok).toBe(false);
+    }
+  });
+
+  test('an authentic key is admitted or not by what it says', () => {
+    const judged: [ClientKeyMetadata, number][] = [];
+    const wraps = (answer: boolean) =>
+      tlsCryptV2ServerWraps({
+        serverKey,
+        admits: (metadata, unixSeconds) => {
+          judged.push([metadata, unixSeconds]);
+          return answer;
+        },
+      });
+    value(
+      wraps(true)
+        .create(77)
+        .unwrap(0, client().wrap(reset(10))),
+    );
+    const refusing = wraps(false).create(78);
+    expect(refusing.unwrap(0, client().wrap(reset(10)))).toEqual({
+      ok: false,
+      reason: 'tls-crypt-v2: client key not admitted',
+    });
+    expect(refusing.clientKey).toBeUndefined();
+    expect(judged.map(([, unixSeconds]) => unixSeconds)).toEqual([77, 78]);
+  });
+
   test('a thousand client keys, a packet of nothing but the wrapped key: all refused', () => {
     for (let seed = 0; seed < 1000; seed++) {
       const random = { fill: (target: Uint8Array): void => void target.fill(seed & 0xff).fill(seed >> 8, 128) };

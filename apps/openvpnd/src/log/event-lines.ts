@@ -230,6 +230,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) =>
       `TLS Auth Error: --client-config-dir authentication failed for common name '${f.commonName}' ${f.reason}`,
   },
+  'server.client-key-refused': {
+    verb: ALWAYS,
+    text: (f) => `TLS Error: can not extract tls-crypt-v2 client key from ${f.from}`,
+  },
   'server.float': { verb: ALWAYS, text: (f) => `Float requested for peer, now at ${f.to}` },
   'server.float-refused': {
     verb: ALWAYS,

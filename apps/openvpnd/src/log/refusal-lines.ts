@@ -21,6 +21,10 @@ const REFUSALS: Readonly<Record<string, (from: string) => readonly string[]>> = 
   'tls-crypt-v2: too short': (from) => [`TLS Error: could not determine wrapping from ${from}`],
   'tls-crypt-v2: wrapped client key of a wrong length': (from) => [noClientKey(from)],
   'tls-crypt-v2: no server key': (from) => ['Client wants tls-crypt-v2, but no server key present.', noClientKey(from)],
+  'tls-crypt-v2: client key not admitted': (from) => [
+    'tls-crypt-v2: the client key is older than --tls-crypt-v2-max-age, has no timestamp, or is another than the one that was judged',
+    noClientKey(from),
+  ],
   'wrapped client key: authentication failed': (from) => [
     'tls_crypt_v2_unwrap_client_key: client key authentication error',
     'Can not unwrap tls-crypt-v2 client key',

@@ -114,6 +114,11 @@ export const ENTRY_HANDLERS: Handlers = {
     draft.entry.tlsCrypt = fileSource(statement);
     return undefined;
   },
+  'tls-crypt-v2'(draft, statement) {
+    const forceCookie = !statement.inline && statement.parameters[1] === 'force-cookie';
+    draft.entry.tlsCryptV2 = { key: fileSource(statement), forceCookie };
+    return undefined;
+  },
   'key-direction'(draft, statement) {
     draft.entry.keyDirection = keyDirection(statement, 0);
     return undefined;

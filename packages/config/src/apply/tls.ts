@@ -112,6 +112,14 @@ export const TLS_HANDLERS: Handlers = {
     draft.renegPackets = numberAt(statement, 0);
     return undefined;
   },
+  'tls-crypt-v2-verify'(draft, statement) {
+    draft.tlsCryptV2Verify = textAt(statement, 0);
+    return undefined;
+  },
+  'tls-crypt-v2-max-age'(draft, statement) {
+    draft.tlsCryptV2MaxAgeDays = numberAt(statement, 0);
+    return undefined;
+  },
   'push-peer-info'(draft) {
     draft.pushPeerInfo = true;
     return undefined;

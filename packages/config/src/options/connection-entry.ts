@@ -10,11 +10,24 @@ export interface MssFix {
   readonly basis: 'outer' | 'payload' | 'fixed';
 }
 
-/** How control packets are wrapped. A missing direction means that both directions use the same keys. */
-export type ControlWrapOptions =
+/** How control packets are wrapped with a key that all share. A missing direction means that both directions use the same keys. */
+export type SharedWrapOptions =
   | { readonly kind: 'none' }
   | { readonly kind: 'tls-auth'; readonly key: FileSource; readonly direction: 0 | 1 | undefined }
   | { readonly kind: 'tls-crypt'; readonly key: FileSource };
+
+/** How control packets are wrapped. */
+export type ControlWrapOptions =
+  | SharedWrapOptions
+  | {
+      readonly kind: 'tls-crypt-v2';
+      /** A server key on a server, a client key on a client. */
+      readonly key: FileSource;
+      /** `force-cookie`: clients that cannot show a cookie (2.5) are refused. */
+      readonly forceCookie: boolean;
+      /** Server: what clients without tls-crypt-v2 use; `none` refuses them. */
+      readonly beside: SharedWrapOptions;
+    };
 
 /** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or the only link of a server. */
 export interface ConnectionEntry {

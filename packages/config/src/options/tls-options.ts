@@ -51,6 +51,10 @@ export interface TlsOptions {
   readonly renegotiation: RenegotiationOptions;
   /** `push-peer-info`. */
   readonly pushPeerInfo: boolean;
+  /** `tls-crypt-v2-verify`: a program with its arguments, as written. */
+  readonly clientKeyVerify: string | undefined;
+  /** `tls-crypt-v2-max-age`. */
+  readonly clientKeyMaxAgeDays: number | undefined;
 }
 
 /** Options of the data channel. Names of ciphers are as written: who negotiates normalises and checks them. */

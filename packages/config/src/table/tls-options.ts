@@ -58,15 +58,30 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     [need('file', PATH), may('', TEXT)],
     'Encrypt control packets with a static key.',
   ),
-  planned(
+  implemented(
     'tls-crypt-v2',
     'CORE',
     ['GENERAL', 'CONNECTION', 'INLINE'],
-    [need('file', PATH), may('cookie', TEXT)],
+    [
+      need('file', PATH),
+      may('cookie', choice(['allow-noncookie', 'force-cookie'], 'Unsupported tls-crypt-v2 argument: %s')),
+    ],
     'Encrypt control packets with a key for each client.',
   ),
-  planned('tls-crypt-v2-verify', 'COMMON', ['SCRIPT'], [need('cmd', TEXT)], 'Script that judges the key of a client.'),
-  planned('tls-crypt-v2-max-age', 'RARE', ['GENERAL'], [need('days', TEXT)], 'Oldest client key to accept.'),
+  implemented(
+    'tls-crypt-v2-verify',
+    'COMMON',
+    ['SCRIPT'],
+    [need('cmd', TEXT)],
+    'Program that judges the metadata of a client key.',
+  ),
+  implemented(
+    'tls-crypt-v2-max-age',
+    'RARE',
+    ['GENERAL'],
+    [need('days', integer(1, 36_500))],
+    'Oldest client key to accept, in days.',
+  ),
   implemented(
     'tls-version-min',
     'CORE',
