@@ -8,6 +8,7 @@ import {
   parseInnerAddress,
   prefixOf,
 } from '@openvpnd/internal-mux';
+import { type PoolFileLine, poolFileText, readPoolFile } from './pool-file.js';
 import type { VirtualAddresses } from './pushed-options.js';
 
 /** What a client gets: its addresses, and what is routed to it (they, and the networks behind it). */
@@ -57,6 +58,20 @@ export class ClientAddressing {
   /** How many clients the pool serves at once. */
   get poolSize(): number {
     return this.#pool?.size ?? 0;
+  }
+
+  /**
+   * Gives the common names in the text of a file of `--ifconfig-pool-persist` what they had. Returns lines for the log.
+   *
+   * @param fixed nobody else ever gets these addresses
+   */
+  restorePool(text: string, fixed: boolean): readonly PoolFileLine[] {
+    return this.#pool === undefined ? [] : readPoolFile(this.#pool, text, fixed);
+  }
+
+  /** The text of such a file as it would be now. */
+  get poolText(): string {
+    return this.#pool === undefined ? '' : poolFileText(this.#pool);
   }
 
   /** Undefined when the pool is exhausted. A slot that has an assignment already loses it. */

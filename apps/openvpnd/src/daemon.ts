@@ -5,6 +5,7 @@ import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
 import { describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
 import { readSource, SourceFileError } from './host/source-files.js';
+import { closeStateFiles, openStateFiles } from './host/state-files.js';
 import { systemRandom } from './host/system-random.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
@@ -136,10 +137,12 @@ function complain(errors: readonly string[]): number {
 async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): Promise<SignalInfo | undefined> {
   const clock = nodeClock();
   const epoch = Date.now() - clock.now();
+  const files = await openStateFiles(options, (line) => log.say(1, line));
   const run: Run = {
     options,
     log,
     inbox,
+    files,
     clock,
     random: systemRandom,
     unixTime: (now) => Math.floor((epoch + now) / 1000),
@@ -157,6 +160,7 @@ async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): P
     log.say(0, 'Exiting due to fatal error');
     return undefined;
   } finally {
+    await closeStateFiles(files);
     writer.close();
   }
 }

@@ -6,6 +6,7 @@ import { verifyClientKey } from './host/client-key-program.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
+import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
@@ -57,6 +58,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
         }),
   });
   driver.setDevice(device);
+  let stopPersisting = (): void => {};
   try {
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -68,9 +70,11 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
         `NOTE: IPv4 pool size is ${addressing.poolSize}, IPv6 pool size is 65536. IPv4 pool size limits the number of clients that can be served from the pool`,
       );
     }
+    stopPersisting = await persistPool(run, addressing);
     say('Initialization Sequence Completed');
     return await driver.ended;
   } finally {
+    stopPersisting();
     driver.stop();
     tunnel.close();
     link.close();

@@ -2,6 +2,7 @@ import type { Options } from '@openvpnd/config';
 import type { Clock } from '@openvpnd/event-loop';
 import type { Instant, Random } from '@openvpnd/sans-io';
 import type { SignalInbox } from './host/signals.js';
+import type { StateFiles } from './host/state-files.js';
 import type { DaemonLog } from './log/daemon-log.js';
 
 /** What a run of a client or server is given: one reading of the options, and what outlives it. */
@@ -9,6 +10,8 @@ export interface Run {
   readonly options: Options;
   readonly log: DaemonLog;
   readonly inbox: SignalInbox;
+  /** Opened once, before privileges are given up. */
+  readonly files: StateFiles;
   readonly clock: Clock;
   readonly random: Random;
   /** The instant in whole seconds of Unix time. Steps of the system's clock do not reach it. */

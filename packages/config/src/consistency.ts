@@ -118,7 +118,8 @@ function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): s
 
 function needsServer(draft: Draft): string | undefined {
   const requires = (what: string): string => `--${what} requires --mode server`;
-  if (draft.pool !== undefined) return requires('ifconfig-pool/--ifconfig-pool-persist');
+  if (draft.pool !== undefined || draft.poolPersist !== undefined)
+    return requires('ifconfig-pool/--ifconfig-pool-persist');
   if (draft.poolIpv6 !== undefined) return requires('ifconfig-ipv6-pool');
   if (draft.clientConfigDir !== undefined || draft.ccdExclusive) return requires('client-config-dir/--ccd-exclusive');
   if (draft.clientToClient) return requires('client-to-client');

@@ -155,6 +155,7 @@ export interface Draft {
   serverIpv6?: { network: bigint; bits: number };
   pool?: { start: number; end: number; netmask: number | undefined };
   poolIpv6?: { start: bigint; bits: number };
+  poolPersist?: { path: string; seconds: number };
   push: string[];
   clientConfigDir?: string;
   ccdExclusive?: boolean;

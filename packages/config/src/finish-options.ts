@@ -162,6 +162,7 @@ function finishServer(draft: Draft): ServerOptions {
             netmask: pool.netmask === undefined ? undefined : formatIpv4(pool.netmask),
           },
     poolIpv6: poolIpv6 === undefined ? undefined : { start: formatIpv6(poolIpv6.start), bits: poolIpv6.bits },
+    poolPersist: draft.poolPersist,
     push: draft.push,
     clientConfigDir: draft.clientConfigDir,
     ccdExclusive: draft.ccdExclusive ?? false,

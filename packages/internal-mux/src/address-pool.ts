@@ -46,6 +46,8 @@ export class AddressPool {
   readonly #duplicateCommonNames: boolean;
   readonly #free: FreeList;
   readonly #state: Uint8Array<ArrayBuffer>;
+  /** Those that are never given to another than their owner; not in the list of the free ones. */
+  readonly #fixed: Set<number> = new Set();
   /** The last owner of each index. */
   readonly #owners: (string | undefined)[];
   /** The index that each common name had last; at most one for each index. */
@@ -78,7 +80,7 @@ export class AddressPool {
     const previous = this.#duplicateCommonNames ? undefined : this.#indexOf.get(commonName);
     const index = previous !== undefined && this.#state[previous] === FREE ? previous : this.#free.first;
     if (index === undefined) return undefined;
-    this.#free.remove(index);
+    this.#takeOut(index);
     this.#state[index] = LEASED;
     this.#setOwner(index, commonName);
     return this.lease(index);
@@ -91,8 +93,7 @@ export class AddressPool {
    */
   release(index: number, forget = false): boolean {
     if (this.#state[index] !== LEASED) return false;
-    this.#state[index] = FREE;
-    this.#free.push(index);
+    this.#putBack(index);
     if (forget) this.#setOwner(index, undefined);
     return true;
   }
@@ -106,7 +107,7 @@ export class AddressPool {
     const index = this.indexOf(address);
     if (index === undefined) return 'outside';
     if (this.#state[index] === LEASED) return 'leased';
-    if (this.#state[index] === FREE) this.#free.remove(index);
+    if (this.#state[index] === FREE) this.#takeOut(index);
     this.#state[index] = KEPT_OUT;
     return 'kept';
   }
@@ -115,8 +116,7 @@ export class AddressPool {
   letIn(address: InnerAddress): boolean {
     const index = this.indexOf(address);
     if (index === undefined || this.#state[index] !== KEPT_OUT) return false;
-    this.#state[index] = FREE;
-    this.#free.push(index);
+    this.#putBack(index);
     return true;
   }
 
@@ -163,9 +163,10 @@ export class AddressPool {
   /**
    * Gives a common name a claim to addresses it had in an earlier life; as `--ifconfig-pool-persist` reads it.
    *
+   * @param fixed nobody else ever gets them (a file that is only read: `--ifconfig-pool-persist file 0`)
    * @returns false when the address is not of this pool, in use or claimed: nothing changed
    */
-  restore(commonName: string, address: InnerAddress): boolean {
+  restore(commonName: string, address: InnerAddress, fixed = false): boolean {
     const index = this.indexOf(address);
     if (index === undefined || this.#state[index] === LEASED || this.#owners[index] !== undefined) return false;
     if (this.#indexOf.has(commonName)) return false;
@@ -173,9 +174,19 @@ export class AddressPool {
     if (this.#state[index] === FREE) {
       // Those without a claimant are given first.
       this.#free.remove(index);
-      this.#free.push(index);
+      if (fixed) this.#fixed.add(index);
+      else this.#free.push(index);
     }
     return true;
+  }
+
+  #takeOut(index: number): void {
+    if (!this.#fixed.has(index)) this.#free.remove(index);
+  }
+
+  #putBack(index: number): void {
+    this.#state[index] = FREE;
+    if (!this.#fixed.has(index)) this.#free.push(index);
   }
 
   #setOwner(index: number, commonName: string | undefined): void {

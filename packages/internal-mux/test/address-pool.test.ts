@@ -51,6 +51,24 @@ describe('AddressPool', () => {
     expect(pool.acquire('b')).toBeUndefined();
   });
 
+  it('gives what is fixed to its owner alone', () => {
+    const pool = four();
+    expect(pool.restore('a', address('10.8.0.3'), true)).toBe(true);
+    expect(['b', 'c', 'd', 'e'].map((name) => ipv4(pool, name))).toEqual([
+      '10.8.0.2',
+      '10.8.0.4',
+      '10.8.0.5',
+      undefined,
+    ]);
+    expect(pool.available).toBe(0);
+    expect(ipv4(pool, 'a')).toBe('10.8.0.3');
+    expect(pool.release(1)).toBe(true);
+    expect(pool.keepOut(address('10.8.0.3'))).toBe('kept');
+    expect(pool.letIn(address('10.8.0.3'))).toBe(true);
+    expect(pool.acquire('e')).toBeUndefined();
+    expect(ipv4(pool, 'a')).toBe('10.8.0.3');
+  });
+
   it('gives a client back what it had', () => {
     const pool = four();
     const leases = ['a', 'b', 'c'].map((name) => pool.acquire(name));

@@ -6,6 +6,9 @@ import { numberAt, textAt } from './read-parameters.js';
 /** Most addresses of a pool (OpenVPN: IFCONFIG_POOL_MAX). */
 const POOL_MAX = 65536;
 
+/** Between two writings of `ifconfig-pool-persist`. */
+const POOL_PERSIST_SECONDS = 600;
+
 /** OpenVPN's sentence about a pool that cannot be. Addresses as numbers. */
 export function poolProblem(start: number, end: number): string | undefined {
   const [from, to] = [formatIpv4(start), formatIpv4(end)];
@@ -43,6 +46,10 @@ export const SERVER_HANDLERS: Handlers = {
     const prefix = parseIpv6Prefix(textAt(statement, 0));
     if (prefix === undefined) return 'error parsing --ifconfig-ipv6-pool parameters';
     draft.poolIpv6 = { start: prefix.address, bits: prefix.bits };
+    return undefined;
+  },
+  'ifconfig-pool-persist'(draft, statement) {
+    draft.poolPersist = { path: textAt(statement, 0), seconds: numberAt(statement, 1, POOL_PERSIST_SECONDS) };
     return undefined;
   },
   push(draft, statement) {

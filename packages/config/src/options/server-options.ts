@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly pool: { readonly start: string; readonly end: string; readonly netmask: string | undefined } | undefined;
   /** `ifconfig-ipv6-pool`, also from `server-ipv6`: first address and the network's prefix length. */
   readonly poolIpv6: { readonly start: string; readonly bits: number } | undefined;
+  /** `ifconfig-pool-persist`: the file, and every how many seconds it is written; 0: it is only read. */
+  readonly poolPersist: { readonly path: string; readonly seconds: number } | undefined;
   /** Options for every client, in order: those of the file, then those of `server` and `keepalive`. */
   readonly push: readonly string[];
   readonly clientConfigDir: string | undefined;

@@ -27,12 +27,12 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
     [need('start/bits', ipv6Prefix(64, 124))],
     'IPv6 addresses for clients.',
   ),
-  planned(
+  implemented(
     'ifconfig-pool-persist',
     'CORE',
     ['GENERAL'],
-    [need('file', PATH), may('seconds', TEXT)],
-    'Remember addresses.',
+    [need('file', PATH), may('seconds', integer(0))],
+    'Remember addresses in a file, written every 600 seconds; 0: only read it.',
   ),
   implemented(
     'ifconfig-push',
