@@ -45,7 +45,8 @@ describe('a file of ifconfig-pool-persist', () => {
     const made = pool();
     const lines = readPoolFile(
       made,
-      'a,10.8.0.2,fd08::1005\nb,10.8.0.2\na,10.8.0.9\nc,10.8.0.300\nd,,zz\n\x00\xff\x1b[2J,\n\r\nlong' + 'x'.repeat(100_000),
+      'a,10.8.0.2,fd08::1005\nb,10.8.0.2\na,10.8.0.9\nc,10.8.0.300\nd,,zz\n\x00\xff\x1b[2J,\n\r\nlong' +
+        'x'.repeat(100_000),
       false,
     );
     expect(poolFileText(made)).toBe('a,10.8.0.2,fd08::1000\n');

@@ -74,7 +74,8 @@ export class StateFile {
         await this.#store(text);
         this.#failed = false;
       } catch (error) {
-        if (!this.#failed) this.#say(`WARNING: cannot write ${this.#path}: ${(error as Error).message}; going on without`);
+        if (!this.#failed)
+          this.#say(`WARNING: cannot write ${this.#path}: ${(error as Error).message}; going on without`);
         this.#failed = true;
       }
     }

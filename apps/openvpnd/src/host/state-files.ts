@@ -12,7 +12,9 @@ export interface StateFiles {
 export async function openStateFiles(options: Options, say: Say): Promise<StateFiles> {
   const persist = options.server?.poolPersist;
   const pool =
-    persist === undefined ? undefined : await openOrTell(persist.path, persist.seconds === 0 ? 'read' : 'read-write', say);
+    persist === undefined
+      ? undefined
+      : await openOrTell(persist.path, persist.seconds === 0 ? 'read' : 'read-write', say);
   return { pool };
 }
 
