@@ -1,6 +1,7 @@
-import type { Options } from '@openvpnd/config';
+import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
+import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
 import { describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
@@ -99,6 +100,7 @@ function readOptions(argv: readonly string[]): Reading | number {
     process.stdout.write(`${versionLines().join('\n')}\n`);
     return EXIT_GOOD;
   }
+  if (result.ok && result.standAlone === 'genkey') return makeKey(result.request, result.warnings);
   if (!result.ok || result.standAlone !== undefined) return complain(result.ok ? [] : result.errors);
   const { options, warnings } = result;
   const unreadable: string[] = [];
@@ -126,6 +128,20 @@ function readOptions(argv: readonly string[]): Reading | number {
   const log = new DaemonLog(writer, verbosity);
   for (const warning of warnings) log.say(1, warning);
   return { options, log, writer };
+}
+
+/** --genkey. Lines go to standard output as a log's. */
+function makeKey(request: KeyRequest, warnings: readonly string[]): number {
+  const writer = new LineWriter({ timestamps: true, microseconds: false });
+  for (const warning of warnings) writer.write(warning);
+  try {
+    generateKey(request, systemRandom, Math.floor(Date.now() / 1000));
+    return EXIT_GOOD;
+  } catch (error) {
+    if (!isOperational(error)) throw error;
+    for (const line of [...error.message.split('\n'), 'Exiting due to fatal error']) writer.write(line);
+    return EXIT_ERROR;
+  }
 }
 
 function complain(errors: readonly string[]): number {

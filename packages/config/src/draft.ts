@@ -1,3 +1,4 @@
+import type { KeyType } from './key-request.js';
 import type {
   DhcpOption,
   Ifconfig,
@@ -141,6 +142,7 @@ export interface Draft {
   renegBytes?: number;
   renegPackets?: number;
   pushPeerInfo?: boolean;
+  genkey?: { type: KeyType; path: string | undefined; metadata: string | undefined };
   tlsCryptV2Verify?: string;
   tlsCryptV2MaxAgeDays?: number;
   authRetry?: 'none' | 'nointeract';

@@ -10,6 +10,7 @@ export { type Context, isAllowedIn, mayBeInline } from './context.js';
 export type { PushEdit } from './draft.js';
 export { DEFAULT_DATA_CIPHERS } from './finish-options.js';
 export { type IntegerResult, isInteger, MAX_INTEGER, MIN_INTEGER, parseInteger } from './integer.js';
+export { KEY_TYPES, type KeyRequest, type KeyType } from './key-request.js';
 export type { ConfigFiles, ReadFileResult, StandAlone } from './option-reader.js';
 export { MAX_CONFIG_DEPTH } from './option-reader.js';
 export {

@@ -69,6 +69,7 @@ export class OptionReader {
   take(statement: Statement, context: Context, depth: number): string | undefined {
     const optional = statement.name === 'setenv' && statement.parameters[0] === 'opt';
     const actual = optional ? withoutOpt(statement) : statement;
+    if (this.#takeOldKeyFile(actual)) return undefined;
     const verdict = checkStatement(actual, context);
     switch (verdict.verdict) {
       case 'unknown':
@@ -86,6 +87,19 @@ export class OptionReader {
         this.draft.warnings.push(...verdict.notices);
         return this.#apply(actual, context, depth);
     }
+  }
+
+  /** `--genkey --secret FILE`, the form before 2.5. */
+  #takeOldKeyFile(statement: Statement): boolean {
+    const { genkey } = this.draft;
+    const [path] = statement.parameters;
+    if (statement.name !== 'secret' || genkey === undefined || statement.inline || path === undefined) return false;
+    this.draft.warnings.push(
+      'DEPRECATED OPTION: The option --secret is deprecated.',
+      'WARNING: Using --genkey --secret filename is DEPRECATED.  Use --genkey secret filename instead.',
+    );
+    genkey.path ??= joinPath(this.draft.directory, path);
+    return true;
   }
 
   #apply(statement: Statement, context: Context, depth: number): string | undefined {

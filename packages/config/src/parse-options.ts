@@ -1,5 +1,6 @@
 import { decodeConfig } from './config-text.js';
 import { finishOptions } from './finish-options.js';
+import { type KeyRequest, keyRequest } from './key-request.js';
 import type { ConfigFiles, StandAlone } from './option-reader.js';
 import { OptionReader, optionsError } from './option-reader.js';
 import type { Options } from './options/options.js';
@@ -18,6 +19,12 @@ export type OptionsResult =
       readonly warnings: readonly string[];
     }
   | { readonly ok: true; readonly standAlone: StandAlone }
+  | {
+      readonly ok: true;
+      readonly standAlone: 'genkey';
+      readonly request: KeyRequest;
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly errors: readonly string[]; readonly warnings: readonly string[] };
 
 /** No file can be read. */
@@ -81,6 +88,13 @@ export function parseConfigText(
 function conclude(reader: OptionReader, problem: string | undefined): OptionsResult {
   if (problem !== undefined) return { ok: false, errors: [problem], warnings: reader.draft.warnings };
   if (reader.standAlone !== undefined) return { ok: true, standAlone: reader.standAlone };
+  if (reader.draft.genkey !== undefined) {
+    const request = keyRequest(reader.draft);
+    const { warnings } = reader.draft;
+    return request.ok
+      ? { ok: true, standAlone: 'genkey', request: request.value, warnings }
+      : { ok: false, errors: [optionsError(request.reason)], warnings };
+  }
   const finished = finishOptions(reader.draft);
   return finished.ok
     ? { ok: true, standAlone: undefined, options: finished.options, warnings: finished.warnings }

@@ -27,6 +27,11 @@ export function describeErrno(code: string | undefined): string {
   return (code !== undefined ? REASONS[code] : undefined) ?? code ?? 'unknown error';
 }
 
+/** The number of an error code. */
+export function errnoOf(code: string | undefined): number | '?' {
+  return (code === undefined ? undefined : (osConstants.errno as Record<string, number>)[code]) ?? '?';
+}
+
 /**
  * The content of a source. Never waits: a FIFO without a writer reads as empty and is refused.
  *
@@ -45,8 +50,7 @@ export function readSource(source: FileSource): Buffer {
   } catch (error) {
     if (error instanceof SourceFileError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
-    const number = code === undefined ? undefined : (osConstants.errno as Record<string, number>)[code];
-    throw new SourceFileError(`--${option} fails with '${path}': ${describeErrno(code)} (errno=${number ?? '?'})`, {
+    throw new SourceFileError(`--${option} fails with '${path}': ${describeErrno(code)} (errno=${errnoOf(code)})`, {
       cause: error,
     });
   } finally {

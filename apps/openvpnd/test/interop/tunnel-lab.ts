@@ -19,10 +19,14 @@ const DAEMON = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const UP_TIMEOUT_MS = 25_000;
 export const UP = /Initialization Sequence Completed/;
 
+/** A program's command with the arguments that come first. */
+export function programCommand(program: Program): readonly [command: string, ...before: string[]] {
+  return program === 'openvpn' ? ['openvpn'] : [process.execPath, DAEMON];
+}
+
 export function startProgram(place: LabNamespace, program: Program, args: readonly string[]): RunningProcess {
-  return program === 'openvpn'
-    ? place.start('openvpn', args, { title: `${place.name}: openvpn` })
-    : place.start(process.execPath, [DAEMON, ...args], { title: `${place.name}: openvpnd` });
+  const [command, ...before] = programCommand(program);
+  return place.start(command, [...before, ...args], { title: `${place.name}: ${program}` });
 }
 
 /** The certificates that the tests share; made once for a file. */

@@ -1,5 +1,7 @@
 import type { Draft, Handler, Handlers } from '../draft.js';
+import type { KeyType } from '../key-request.js';
 import type { TlsVersion } from '../options/tls-options.js';
+import { joinPath } from '../path.js';
 import { fileSource, numberAt, textAt } from './read-parameters.js';
 
 const VERSIONS: readonly string[] = ['1.0', '1.1', '1.2', '1.3'];
@@ -110,6 +112,15 @@ export const TLS_HANDLERS: Handlers = {
   },
   'reneg-pkts'(draft, statement) {
     draft.renegPackets = numberAt(statement, 0);
+    return undefined;
+  },
+  genkey(draft, statement) {
+    const [type = 'secret', path, metadata] = statement.parameters;
+    draft.genkey = {
+      type: type as KeyType,
+      path: path === undefined || path === '' ? undefined : joinPath(draft.directory, path),
+      metadata,
+    };
     return undefined;
   },
   'tls-crypt-v2-verify'(draft, statement) {

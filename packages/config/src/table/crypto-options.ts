@@ -1,3 +1,4 @@
+import { KEY_TYPES } from '../key-request.js';
 import {
   ignored,
   implemented,
@@ -119,12 +120,12 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
   standAlone(planned('show-groups', 'COMMON', ['GENERAL'], [], 'Print the groups.')),
   standAlone(planned('show-engines', 'COMMON', ['GENERAL'], [], 'Print the engines.')),
   standAlone(
-    planned(
+    implemented(
       'genkey',
       'CORE',
       ['GENERAL'],
-      [may('type', TEXT), may('file', TEXT), may('metadata', TEXT)],
-      'Make a key.',
+      [may('type', choice(KEY_TYPES, 'unknown --genkey type: %s')), may('file', TEXT), may('metadata', TEXT)],
+      'Make a key and write it to the file or to standard output; metadata in base64 is for tls-crypt-v2-client.',
     ),
   ),
 ];
