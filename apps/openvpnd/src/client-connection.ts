@@ -1,8 +1,9 @@
-import type { ConnectionEntry } from '@openvpnd/config';
+import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
-import { composeClient } from './compose-client.js';
+import type { Context } from '@openvpnd/tunnel-state';
+import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
@@ -15,6 +16,8 @@ import { openUdpSocket } from './udp-socket.js';
 
 /** What one attempt of a client works with, beside the run. */
 export interface ClientConnectionOptions {
+  /** Holds the modules of the connection while it lasts. */
+  readonly context: Context<Options, ComposedClient>;
   readonly entry: ConnectionEntry;
   readonly remote: ResolvedAddress & { readonly port: number };
   readonly engines: TlsEngineFactory;
@@ -38,7 +41,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const say = (line: string): void => log.say(1, line);
   const link = await openUdpSocket(options, entry, remote, say);
   const from = formatLinkAddress(linkAddress(remote));
-  const { tunnel, dataChannel } = composeClient({
+  const modules = composeClient({
     options,
     entry,
     remote: linkAddress(remote, link.id),
@@ -55,6 +58,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       () => ({ from }),
     ),
   });
+  const { tunnel, dataChannel } = modules;
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     link,
@@ -66,13 +70,14 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     },
   });
   inbox.onStatistics(() => printStatistics(say, dataChannel.counters(0)));
+  connection.context.openInstance(clock.now(), modules);
   try {
     driver.execute(tunnel.start(clock.now()));
     return await driver.ended;
   } finally {
     inbox.onStatistics(undefined);
     driver.stop();
-    tunnel.close();
+    connection.context.closeInstance()?.tunnel.close();
     link.close();
   }
 }

@@ -6,7 +6,7 @@ import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
-import { MultiContext } from '@openvpnd/tunnel-state';
+import { MultiContext, TopContext } from '@openvpnd/tunnel-state';
 import { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { controlSettings } from './control-settings.js';
@@ -32,14 +32,17 @@ export interface ServerParts {
   readonly log: Log;
 }
 
-/** A server's tunnel and those of its modules that others ask for their counters. */
-export interface ComposedServer {
+/** What a server holds for its whole process: its tunnel, and those of its modules that others ask for their counters. */
+export interface ServerModules {
   readonly tunnel: ServerTunnel;
   readonly addressing: ClientAddressing;
   readonly mux: ExternalMux;
   readonly internalMux: InternalMux;
   readonly dataChannel: DataChannel;
 }
+
+/** The top context of a server: the options and what all its clients share. OpenVPN: the context with mode CM_TOP. */
+export type ComposedServer = TopContext<Options, ServerModules>;
 
 /**
  * Puts a server together from its options. No I/O: what has any is among the parts.
@@ -102,5 +105,5 @@ export function composeServer(parts: ServerParts): ComposedServer {
     peerLog: parts.peerLog,
     log: parts.log,
   });
-  return { tunnel, addressing, mux, internalMux, dataChannel };
+  return new TopContext({ options, modules: { tunnel, addressing, mux, internalMux, dataChannel } });
 }

@@ -1,7 +1,8 @@
-import type { ConnectionEntry } from '@openvpnd/config';
+import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
-import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
+import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
+import type { ComposedClient } from './compose-client.js';
 import { controlWraps } from './control-wraps.js';
 import { readCredentials } from './host/credentials.js';
 import { type ResolvedAddress, ResolveError, resolveHost } from './host/resolve.js';
@@ -36,6 +37,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
       'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
     );
   }
+  const context = new Context<Options, ComposedClient>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Remote>({
     entries: options.connections,
     connectRetryMax: options.link.connectRetryMax,
@@ -56,6 +58,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         const { entry, address } = action;
         say(`TCP/UDP: Preserving recently used remote address: ${formatLinkAddress(linkAddress(address))}`);
         const info = await runConnection(run, {
+          context,
           entry,
           remote: address,
           engines,

@@ -28,7 +28,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   const engines = tlsEngines(options);
   const wraps = controlWraps(options, entry);
   const verifyCommand = options.tls.clientKeyVerify;
-  const { tunnel, addressing } = composeServer({
+  const top = composeServer({
     options,
     entry,
     engines,
@@ -41,6 +41,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
     peerLog: (describe) => log.events(() => `${describe().name} `, describe),
     log: log.events(() => ''),
   });
+  const { tunnel, addressing } = top.modules;
   const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
   const link = await openUdpSocket(options, entry, undefined, say);
   const driver: TunnelDriver = new TunnelDriver(run, {

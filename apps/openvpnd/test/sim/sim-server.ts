@@ -2,7 +2,7 @@ import type { Options } from '@openvpnd/config';
 import type { PeerCertificate, TlsEngineFactory } from '@openvpnd/control-tls';
 import { FakeTlsFactory, type FakeTlsRefusal, fakeCertificate, SimTun } from '@openvpnd/testkit';
 import type { ClientConfigAnswer } from '../../src/client-config.js';
-import { type ComposedServer, composeServer } from '../../src/compose-server.js';
+import { composeServer, type ServerModules } from '../../src/compose-server.js';
 import { controlWraps } from '../../src/control-wraps.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import type { ServerTunnel } from '../../src/server-tunnel.js';
@@ -29,7 +29,7 @@ export class SimServer {
   readonly #world: SimWorld;
   readonly #settings: SimServerOptions;
   #run: SimRun<ServerTunnel> | undefined;
-  #composed: ComposedServer | undefined;
+  #composed: ServerModules | undefined;
   #incarnation = 0;
 
   constructor(world: SimWorld, settings: SimServerOptions) {
@@ -55,7 +55,7 @@ export class SimServer {
     this.#incarnation += 1;
     const [entry] = this.options.connections;
     const log = world.journal.log('server');
-    const composed = composeServer({
+    const { modules: composed } = composeServer({
       options: this.options,
       entry,
       engines:
@@ -107,7 +107,7 @@ export class SimServer {
     return this.#run;
   }
 
-  get modules(): ComposedServer {
+  get modules(): ServerModules {
     if (this.#composed === undefined) throw new Error('the server was not started');
     return this.#composed;
   }
