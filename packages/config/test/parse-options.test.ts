@@ -34,6 +34,25 @@ function warnings(text: string): readonly string[] {
   return result.warnings;
 }
 
+describe('the device', () => {
+  test('has a name that an interface can have', () => {
+    for (const name of ['tun', 'tun7', 'vpn-office.1', 'a-name-of-15-by']) {
+      expect(good(CLIENT.replace('dev tun', `dev ${name}\ndev-type tun`)).device.name).toBe(name);
+    }
+  });
+  test('is refused under another one', () => {
+    for (const name of [
+      'a-name-of-16-byt',
+      'tun%d',
+      'tun/1',
+      '..',
+      '\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6',
+    ]) {
+      expect(error(CLIENT.replace('dev tun', `dev ${name}`))).toContain(`--dev: '${name}' is no name of an interface`);
+    }
+  });
+});
+
 describe('a client', () => {
   const options = good(CLIENT);
   test('pulls and is the TLS client', () => {

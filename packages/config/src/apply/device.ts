@@ -83,7 +83,12 @@ function dnsProblem(parameters: readonly string[]): string | undefined {
 /** Device and addresses. */
 export const DEVICE_HANDLERS: Handlers = {
   dev(draft, statement) {
-    draft.dev = textAt(statement, 0);
+    const name = textAt(statement, 0);
+    // The kernel would take a `%` for a pattern, and OpenVPN cuts a long name off in silence.
+    if (!/^[^%/\s]{1,15}$/.test(name) || name === '.' || name === '..' || new TextEncoder().encode(name).length > 15) {
+      return `--dev: '${name}' is no name of an interface: 1 to 15 bytes without '/', '%' and white space`;
+    }
+    draft.dev = name;
     return undefined;
   },
   'dev-type'(draft, statement) {
