@@ -18,12 +18,15 @@ struct pio_port *pio_port_open(struct pio_env *env, enum pio_port_kind kind, int
   struct pio_port *port = calloc(1, sizeof *port);
   struct uv_handle_s *poll = calloc(1, uv_handle_size(UV_POLL_HANDLE_TYPE));
   uint32_t index = PIO_NOTHING;
+  int error = ENOMEM;
   if (port != NULL && poll != NULL) index = pio_slots_add(&env->ports, port);
-  if (index == PIO_NOTHING || uv_poll_init(env->loop, poll, fd) != 0) {
+  // What cannot be waited for (a file, /dev/null) is refused here.
+  if (index == PIO_NOTHING || (error = -uv_poll_init(env->loop, poll, fd)) != 0) {
     if (index != PIO_NOTHING) env->ports.items[index] = NULL;
     free(port);
     free(poll);
     close(fd);
+    errno = error;
     return NULL;
   }
   uv_handle_set_data(poll, port);

@@ -18,7 +18,7 @@ static napi_value tun_open(napi_env napi, napi_callback_info info) {
   int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return pio_int(napi, -errno);
   struct pio_port *port = pio_port_open(env, PORT_TUN, fd);
-  return pio_int(napi, port == NULL ? -ENOMEM : (int32_t)port->index);
+  return pio_int(napi, port == NULL ? -errno : (int32_t)port->index);
 }
 
 /* tunAttach(port, name): the interface's name, or -errno. An empty name lets the kernel take the next free tunN. */

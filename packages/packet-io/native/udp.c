@@ -142,7 +142,7 @@ static napi_value udp_open(napi_env napi, napi_callback_info info) {
     return pio_int(napi, -error);
   }
   struct pio_port *port = pio_port_open(env, PORT_UDP, fd);
-  if (port == NULL) return pio_int(napi, -ENOMEM);
+  if (port == NULL) return pio_int(napi, -errno);
   port->family = domain;
   port->v6only = v6only;
   port->link = link;

@@ -23,6 +23,12 @@ describe('openTun without a device', () => {
     );
   });
 
+  it('refuses a node that is no tun device', () => {
+    expect(() => openTun({ devNode: '/dev/null' })).toThrow(
+      expect.objectContaining({ code: 'ERR_TUN_OPEN', systemCode: 'EPERM' }),
+    );
+  });
+
   it('refuses names that no interface can have', () => {
     for (const name of ['', 'tun%d', 'a-name-of-16-byte']) expect(() => openTun({ name })).toThrow(RangeError);
   });
