@@ -1,16 +1,17 @@
+import { readdirSync } from 'node:fs';
 import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
-import { describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
-import { readSource, SourceFileError } from './host/source-files.js';
+import { DEVICE_LOST, describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
+import { describeErrno, readSource, SourceFileError } from './host/source-files.js';
 import { closeStateFiles, openStateFiles } from './host/state-files.js';
 import { systemRandom } from './host/system-random.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
-import type { Run } from './run.js';
+import { FatalError, type Run } from './run.js';
 import { runClient } from './run-client.js';
 import { nativeInterface, runServer } from './run-server.js';
 import { namedSources } from './tls-engines.js';
@@ -26,6 +27,9 @@ const SEE_HELP = 'Use --help for more information.';
  * The daemon, from its arguments to its exit status. OpenVPN: openvpn_main().
  */
 export async function runDaemon(argv: readonly string[]): Promise<number> {
+  // A reader that left and a full disk lose what we say, and nothing else.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
   const inbox = new SignalInbox();
   const bug = watchForBugs(inbox);
   const startDirectory = process.cwd();
@@ -37,8 +41,13 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
       const read = readOptions(argv);
       if (typeof read === 'number') return read;
       if (read.options.process.pidFile !== undefined && pidFile === undefined) {
+        try {
+          writePidFile(read.options.process.pidFile);
+        } catch (error) {
+          if (!(error instanceof FatalError)) throw error;
+          return complain([`Options error: ${error.message}`]);
+        }
         pidFile = read.options.process.pidFile;
-        writePidFile(pidFile);
       }
       const info = await runOnce(read, inbox);
       if (info === undefined) return EXIT_ERROR;
@@ -107,7 +116,7 @@ function readOptions(argv: readonly string[]): Reading | number {
   try {
     if (options.process.directory !== undefined) process.chdir(options.process.directory);
   } catch (error) {
-    unreadable.push(`Options error: --cd fails with '${options.process.directory}': ${(error as Error).message}`);
+    unreadable.push(`Options error: --cd fails with '${options.process.directory}': ${reasonOf(error)}`);
   }
   for (const source of namedSources(options)) {
     try {
@@ -117,13 +126,21 @@ function readOptions(argv: readonly string[]): Reading | number {
       unreadable.push(`Options error: ${error.message}`);
     }
   }
+  const { clientConfigDir } = options.server ?? {};
+  if (clientConfigDir !== undefined) {
+    try {
+      readdirSync(clientConfigDir);
+    } catch (error) {
+      unreadable.push(`Options error: --client-config-dir fails with '${clientConfigDir}': ${reasonOf(error)}`);
+    }
+  }
   if (unreadable.length > 0) return complain([...unreadable, 'Options error: Please correct these errors.']);
   const { file, timestamps, verbosity } = options.log;
   let writer: LineWriter;
   try {
     writer = new LineWriter({ timestamps, microseconds: verbosity >= 4, ...(file === undefined ? {} : { file }) });
   } catch (error) {
-    return complain([`Options error: --log fails with '${file?.path}': ${(error as Error).message}`]);
+    return complain([`Options error: --log fails with '${file?.path}': ${reasonOf(error)}`]);
   }
   const log = new DaemonLog(writer, verbosity);
   for (const warning of warnings) log.say(1, warning);
@@ -142,6 +159,10 @@ function makeKey(request: KeyRequest, warnings: readonly string[]): number {
     for (const line of [...error.message.split('\n'), 'Exiting due to fatal error']) writer.write(line);
     return EXIT_ERROR;
   }
+}
+
+function reasonOf(error: unknown): string {
+  return describeErrno((error as NodeJS.ErrnoException).code);
 }
 
 function complain(errors: readonly string[]): number {
@@ -186,7 +207,7 @@ async function serve(run: Run, tunnelInterface: ReturnType<typeof nativeInterfac
   for (;;) {
     const info = await runServer(run, tunnelInterface);
     if (info.signal !== 'SIGUSR1') return info;
-    if (!run.options.process.persistTun) await tunnelInterface.takeDown();
+    if (!run.options.process.persistTun || info.text === DEVICE_LOST) await tunnelInterface.takeDown();
     run.log.say(1, describeSignal(info, 'process'));
     run.log.say(1, 'Restart pause, 1 second(s)');
     await run.inbox.wait(1000);

@@ -6,7 +6,7 @@ import type { ComposedClient } from './compose-client.js';
 import { controlWraps } from './control-wraps.js';
 import { readCredentials } from './host/credentials.js';
 import { type ResolvedAddress, ResolveError, resolveHost } from './host/resolve.js';
-import { describeSignal, type SignalInfo } from './host/signals.js';
+import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
@@ -68,7 +68,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
           connected: () => walk.handleConnected(),
         });
         if (info.signal !== 'SIGUSR1') return info;
-        if (!options.process.persistTun) await tunnelInterface.takeDown();
+        if (!options.process.persistTun || info.text === DEVICE_LOST) await tunnelInterface.takeDown();
         say(describeSignal(info, 'process'));
         action = walk.handleFailure(clock.now(), info.retry);
         break;

@@ -2,7 +2,7 @@ import { EventLoop, type Tunnel } from '@openvpnd/event-loop';
 import type { LinkSocket } from '@openvpnd/external-mux';
 import type { TunDevice } from '@openvpnd/internal-mux';
 import type { Instant } from '@openvpnd/sans-io';
-import type { RunSignal, SignalInfo } from './host/signals.js';
+import { DEVICE_LOST, type RunSignal, type SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
 import type { Run } from './run.js';
 import type { TunnelAction } from './tunnel-action.js';
@@ -49,9 +49,9 @@ export class TunnelDriver {
       vector: tunnelVector(options.tunMtu),
       execute: (action) => this.#execute(action),
       linkLost: (_link, error) => this.#fail(error),
-      deviceLost: (device, error) => {
-        run.log.say(1, `read from TUN/TAP ${device.name}: ${error.message}`);
-        this.#end({ signal: 'SIGUSR1', source: 'soft', text: 'tun-stop' });
+      deviceLost: (_device, error) => {
+        run.log.say(1, error.message);
+        this.#end({ signal: 'SIGUSR1', source: 'soft', text: DEVICE_LOST });
       },
     });
     this.#loop.addLink(options.link);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { describeErrno } from './source-files.js';
 
 /** The `ip` program did not do what it was told. `code` is stable; the message names the command and what `ip` said. */
 export class IpCommandError extends Error {
@@ -42,7 +43,9 @@ function run(args: readonly string[], input: string | undefined): Promise<string
   return new Promise((resolve, reject) => {
     // A fixed environment: neither the locale nor NODE_OPTIONS nor a pushed variable reaches the child.
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin', LC_ALL: 'C' };
-    const child = spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'pipe'], timeout: IP_TIMEOUT_MS });
+    const child = spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    // Not spawn's own timeout: that one keeps the process alive when there was nothing to start.
+    const timer = setTimeout(() => child.kill('SIGKILL'), IP_TIMEOUT_MS);
     let output = '';
     let complaint = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -53,10 +56,15 @@ function run(args: readonly string[], input: string | undefined): Promise<string
     });
     child.stdin.on('error', () => {});
     child.on('error', (error: NodeJS.ErrnoException) => {
-      const hint = error.code === 'ENOENT' ? 'the program `ip` is missing: install iproute2' : error.message;
+      clearTimeout(timer);
+      const hint =
+        error.code === 'ENOENT'
+          ? 'the program `ip` is missing: install iproute2'
+          : `the program \`ip\` cannot be started: ${describeErrno(error.code)}`;
       reject(new IpCommandError(hint, { cause: error }));
     });
     child.on('close', (status, signal) => {
+      clearTimeout(timer);
       if (status === 0) resolve(output);
       else reject(new IpCommandError(complaint.trim() || `ip ${args.join(' ')} ended with ${status ?? signal}`));
     });

@@ -1,12 +1,20 @@
-import { unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { FatalError } from '../run.js';
+import { describeErrno } from './source-files.js';
 
 /** --writepid. @throws FatalError */
 export function writePidFile(path: string): void {
+  let descriptor: number | undefined;
   try {
-    writeFileSync(path, `${process.pid}\n`);
+    // O_NONBLOCK: a FIFO must not hang the daemon.
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NONBLOCK;
+    descriptor = openSync(path, flags, 0o644);
+    writeSync(descriptor, `${process.pid}\n`);
   } catch (error) {
-    throw new FatalError(`Open error on pid file ${path}: ${(error as Error).message}`, { cause: error });
+    const reason = describeErrno((error as NodeJS.ErrnoException).code);
+    throw new FatalError(`Open error on pid file ${path}: ${reason}`, { cause: error });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

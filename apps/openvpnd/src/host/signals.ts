@@ -20,6 +20,9 @@ export interface RetryAdvice {
   readonly backoffSeconds?: number;
 }
 
+/** The text of a SIGUSR1 after which no device is worth keeping, `--persist-tun` or not: somebody has deleted it. */
+export const DEVICE_LOST = 'tun-stop';
+
 /** `SIGUSR1[soft,tls-error] received, process restarting`. OpenVPN: print_signal(). */
 export function describeSignal(info: SignalInfo, subject: 'process' | 'client-instance'): string {
   const ends = info.signal === 'SIGTERM' || info.signal === 'SIGINT';

@@ -3,6 +3,15 @@ import { planInterface, planRoutes, type RoutePlan, type SystemRoutes, type Tunn
 import { configureInterface, type InterfaceSettings, type Say, unconfigureInterface } from './interface.js';
 import { gatewayTo, localNetworkOf, RouteKeeper } from './routes.js';
 
+/** What cures the usual reasons why there is no device. */
+const TUN_ADVICE: Readonly<Record<string, string>> = {
+  ENOENT:
+    'NOTE: there is no tun device here: load the kernel module (modprobe tun); give a container --device /dev/net/tun',
+  ENODEV: 'NOTE: the kernel has no tun driver: load it with modprobe tun',
+  EACCES: 'NOTE: opening a tun device takes root, or access to /dev/net/tun and the capability CAP_NET_ADMIN',
+  EPERM: 'NOTE: opening a tun device takes root or the capability CAP_NET_ADMIN',
+};
+
 /** What decides about the device beside the plan, and does not change while the daemon runs. */
 export interface TunnelInterfaceOptions {
   /** Opens the device. */
@@ -40,7 +49,13 @@ export class TunnelInterface {
    */
   openDevice(): TunDevice {
     if (this.#device === undefined) {
-      this.#device = this.#options.open();
+      try {
+        this.#device = this.#options.open();
+      } catch (error) {
+        const advice = TUN_ADVICE[(error as { systemCode?: string }).systemCode ?? ''];
+        if (advice !== undefined) this.#options.say(advice);
+        throw error;
+      }
       this.#options.say(`TUN/TAP device ${this.#device.name} opened`);
     }
     return this.#device;

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 
 /** How log lines look and where they go. */
 export interface LineWriterOptions {
@@ -26,7 +26,7 @@ export class LineWriter {
   constructor(options: LineWriterOptions) {
     this.#options = options;
     const file = options.file;
-    this.#descriptor = file === undefined ? STDOUT : openSync(file.path, file.append ? 'a' : 'w', 0o600);
+    this.#descriptor = file === undefined ? STDOUT : openLog(file.path, file.append);
   }
 
   write(text: string): void {
@@ -54,6 +54,12 @@ export class LineWriter {
     if (!this.#options.microseconds) return `${this.#stamp} `;
     return `${this.#stamp} us=${String(now.getMilliseconds() * 1000)} `;
   }
+}
+
+/** Without waiting: a FIFO that nobody reads is refused (ENXIO), and a reader that stalls loses lines instead of stopping the tunnel. */
+function openLog(path: string, append: boolean): number {
+  const mode = append ? constants.O_APPEND : constants.O_TRUNC;
+  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK | mode, 0o600);
 }
 
 function formatLocalTime(time: Date): string {
