@@ -14,7 +14,7 @@ import {
 /** Whose program plays a role. */
 export type Program = 'openvpn' | 'openvpnd';
 
-const DAEMON = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export const DAEMON: string = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** A handshake on a busy machine, with room for one retransmission or two. */
 export const UP_TIMEOUT_MS = 25_000;
 export const UP = /Initialization Sequence Completed/;
