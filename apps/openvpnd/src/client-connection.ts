@@ -64,7 +64,9 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     link,
     tunMtu: entry.tunMtu,
     configure: async (imported) => {
-      driver.setDevice(await tunnelInterface.bringUp(imported.plan, remote));
+      const device = await tunnelInterface.bringUp(imported.plan, remote);
+      if (driver.stopped) return;
+      driver.setDevice(device);
       connection.connected();
       say('Initialization Sequence Completed');
     },

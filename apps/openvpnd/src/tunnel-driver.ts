@@ -32,6 +32,7 @@ export class TunnelDriver {
   readonly #run: Run;
   readonly #options: TunnelDriverOptions;
   readonly #loop: EventLoop<TunnelAction>;
+  #stopped = false;
   #end: (info: SignalInfo) => void = () => {};
   #fail: (error: unknown) => void = () => {};
   /** Why the tunnel has ended. Rejects when the interface cannot be set up. */
@@ -69,6 +70,11 @@ export class TunnelDriver {
     this.#loop.wake();
   }
 
+  /** Whether {@link stop} was called; what takes its time has to look. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Asks for a turn. */
   wake(): void {
     this.#loop.wake();
@@ -76,6 +82,7 @@ export class TunnelDriver {
 
   /** Stops the loop. Link, device and tunnel are the caller's. */
   stop(): void {
+    this.#stopped = true;
     this.#run.inbox.listen(undefined);
     this.#loop.stop();
   }

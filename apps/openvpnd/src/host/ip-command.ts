@@ -39,6 +39,36 @@ export async function ipBatch(commands: readonly string[]): Promise<void> {
   }
 }
 
+/**
+ * Runs several `ip` commands in one process, in order, whatever becomes of each. Gives what `ip` complained of, by command; undefined
+ * where it did not.
+ *
+ * @throws IpCommandError when `ip` itself cannot be run
+ */
+export async function ipEach(commands: readonly string[]): Promise<readonly (string | undefined)[]> {
+  const complaints: (string | undefined)[] = commands.map(() => undefined);
+  if (commands.length === 0) return complaints;
+  try {
+    await run(['-force', '-batch', '-'], `${commands.join('\n')}\n`);
+  } catch (error) {
+    if (!(error instanceof IpCommandError)) throw error;
+    // For each failure the complaint, then `Command failed -:3`.
+    let complaint: string[] = [];
+    let attributed = false;
+    for (const line of error.message.split('\n')) {
+      const number = /^Command failed -:(\d+)/.exec(line)?.[1];
+      if (number === undefined) complaint.push(line);
+      else {
+        complaints[Number(number) - 1] = complaint.join(' ');
+        complaint = [];
+        attributed = true;
+      }
+    }
+    if (!attributed) throw error;
+  }
+  return complaints;
+}
+
 function run(args: readonly string[], input: string | undefined): Promise<string> {
   return new Promise((resolve, reject) => {
     // A fixed environment: neither the locale nor NODE_OPTIONS nor a pushed variable reaches the child.

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import type { Say } from './interface.js';
-import { IpCommandError, ip } from './ip-command.js';
+import { ip, ipEach } from './ip-command.js';
 
 /** One route into or around the tunnel, with text addresses. */
 export interface HostRoute {
@@ -65,23 +65,21 @@ export class RouteKeeper {
     this.#say = say;
   }
 
-  /** @returns false when the system refused it; that is a warning, the tunnel goes on (OpenVPN: `ERROR: Linux route add command failed`). */
-  async add(route: HostRoute): Promise<boolean> {
-    this.#say(`net_route_v${route.family}_add: ${describe(route)}`);
-    try {
-      await ip(`-${route.family}`, 'route', 'add', ...words(route));
-    } catch (error) {
-      const reason = error instanceof IpCommandError ? error.message : String(error);
+  /**
+   * Adds routes in order, all by one process: a server may push thousands. What the system refuses is a warning, the tunnel goes on
+   * (OpenVPN: `ERROR: Linux route add command failed`).
+   */
+  async add(routes: readonly HostRoute[]): Promise<void> {
+    for (const route of routes) this.#say(`net_route_v${route.family}_add: ${describe(route)}`);
+    const complaints = await ipEach(routes.map((route) => `route add ${words(route).join(' ')}`));
+    for (const [index, route] of routes.entries()) {
+      const complaint = complaints[index];
+      if (complaint === undefined) this.#added.push(route);
       // OpenVPN does not fail on a route that is there already.
-      if (/File exists/.test(reason)) {
-        this.#say(`NOTE: Linux route add command failed because route exists`);
-      } else {
-        this.#say(`ERROR: Linux route add command failed: ${reason}`);
-      }
-      return false;
+      else if (/File exists/.test(complaint)) {
+        this.#say(`NOTE: Linux route add command failed because route exists (${words(route).join(' ')})`);
+      } else this.#say(`ERROR: Linux route add command failed: ${complaint} (${words(route).join(' ')})`);
     }
-    this.#added.push(route);
-    return true;
   }
 
   /** Takes the present default routes of a family away, to be put back by {@link removeAll}. */
@@ -100,10 +98,9 @@ export class RouteKeeper {
 
   /** Removes what was added, last first, and restores what was displaced. Never throws: the interface may be gone. */
   async removeAll(): Promise<void> {
-    for (let route = this.#added.pop(); route !== undefined; route = this.#added.pop()) {
-      this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
-      await ip(`-${route.family}`, 'route', 'del', ...words(route)).catch(() => {});
-    }
+    const added = this.#added.splice(0).reverse();
+    for (const route of added) this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
+    await ipEach(added.map((route) => `route del ${words(route).join(' ')}`)).catch(() => {});
     for (let route = this.#displaced.pop(); route !== undefined; route = this.#displaced.pop()) {
       const { family, words: parts } = route;
       this.#say(`net_route_v${family}_add: ${parts.join(' ')}`);

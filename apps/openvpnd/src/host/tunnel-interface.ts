@@ -32,6 +32,8 @@ export class TunnelInterface {
   #settings: InterfaceSettings | undefined;
   #routes: RouteKeeper | undefined;
   #plan = '';
+  /** The end of the change that runs now. */
+  #changes: Promise<void> = Promise.resolve();
 
   constructor(options: TunnelInterfaceOptions) {
     this.#options = options;
@@ -67,7 +69,27 @@ export class TunnelInterface {
    *
    * @throws IpCommandError when the interface cannot be set up
    */
-  async bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
+  bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
+    return this.#afterwards(() => this.#bringUp(plan, remoteHost));
+  }
+
+  /** Removes routes and addresses and closes the device. Never throws. */
+  takeDown(): Promise<void> {
+    return this.#afterwards(() => this.#takeDown());
+  }
+
+  /** One change at a time: a signal may end a connection while its routes are still being set. */
+  async #afterwards<T>(change: () => Promise<T>): Promise<T> {
+    const before = this.#changes;
+    const mine = before.then(change);
+    this.#changes = mine.then(
+      () => {},
+      () => {},
+    );
+    return await mine;
+  }
+
+  async #bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
     const { say } = this.#options;
     const fingerprint = JSON.stringify([plan, remoteHost]);
     if (this.#settings !== undefined && this.#device !== undefined) {
@@ -76,7 +98,7 @@ export class TunnelInterface {
         return this.#device;
       }
       say('NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.');
-      await this.takeDown();
+      await this.#takeDown();
     }
     // Asked before our own routes could answer.
     const system = await surveySystem(remoteHost);
@@ -91,8 +113,7 @@ export class TunnelInterface {
     return device;
   }
 
-  /** Removes routes and addresses and closes the device. Never throws. */
-  async takeDown(): Promise<void> {
+  async #takeDown(): Promise<void> {
     const { say } = this.#options;
     const device = this.#device;
     await this.#routes?.removeAll();
@@ -113,9 +134,9 @@ export class TunnelInterface {
     // The way around the tunnel comes first: without it the tunnel would be routed into itself.
     const around = plan.routes.filter((route) => route.prefixBits > 0);
     const instead = plan.routes.filter((route) => route.prefixBits === 0);
-    for (const route of around) await keeper.add(route);
+    await keeper.add(around);
     for (const family of plan.displaceDefault) await keeper.displaceDefault(family);
-    for (const route of instead) await keeper.add(route);
+    await keeper.add(instead);
   }
 }
 
