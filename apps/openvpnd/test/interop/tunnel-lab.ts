@@ -57,6 +57,15 @@ export interface SiteSettings {
   readonly clients?: number;
 }
 
+/** How a client differs from the others. */
+export interface ClientStart {
+  readonly name?: string;
+  readonly ca?: string;
+  readonly identity?: IssuedCertificate;
+  /** Where it goes instead of the server itself: a relay. */
+  readonly remote?: { readonly address: string; readonly port: number };
+}
+
 /** A server and its clients around one switch (or one cable), all in namespaces of one lab. */
 export class Site {
   readonly lab: Lab;
@@ -112,14 +121,16 @@ export class Site {
     program: Program,
     index = 0,
     extra: readonly string[] = [],
-    settings: { readonly name?: string; readonly ca?: string; readonly identity?: IssuedCertificate } = {},
+    settings: ClientStart = {},
   ): Promise<RunningProcess> {
     const name = settings.name ?? `client${index + 1}`;
     const identity = settings.identity ?? (await this.tls.client(name));
     const config = clientConfig({
       identity: { ca: settings.ca ?? this.tls.pki.ca, cert: identity.cert, key: identity.key },
       proto: this.proto,
-      remote: this.proto === 'udp6' ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4,
+      remote:
+        settings.remote?.address ?? (this.proto === 'udp6' ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4),
+      port: settings.remote?.port,
       ciphers: this.#settings.ciphers,
       extra,
     });

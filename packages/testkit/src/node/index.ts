@@ -26,6 +26,7 @@ export {
   tcpThroughput,
   udpEcho,
 } from './probes.js';
+export { type Delivery, type RelayCounters, RelayPath } from './relay-path.js';
 export {
   type FinishedProcess,
   type ProcessEnd,
@@ -39,3 +40,4 @@ export {
   type IssuedCertificate,
   ThrowAwayPki,
 } from './throw-away-pki.js';
+export { type RelaySettings, UdpRelay } from './udp-relay.js';

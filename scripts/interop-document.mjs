@@ -1,0 +1,72 @@
+// `node scripts/interop-document.mjs`: runs the interoperability tests and writes docs/interop.md from what passed: feature × who serves whom.
+// A test that does not name both programs stands below the table. Arguments are passed to vitest.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { interopEntrance } from './interop-entrance.mjs';
+import { bin, root } from './workspace.mjs';
+
+/** `feature: server openvpn, client openvpnd`, also with something behind it, or in front. */
+const ROLES = /[:,]?\s*server (openvpnd?), client (openvpnd?)/;
+/** Columns, by server and client. */
+const PAIRS = [
+  ['openvpn', 'openvpnd'],
+  ['openvpnd', 'openvpn'],
+  ['openvpnd', 'openvpnd'],
+];
+
+const directory = mkdtempSync(join(tmpdir(), 'interop-document-'));
+try {
+  const report = join(directory, 'report.json');
+  const [command, ...before] = interopEntrance();
+  const vitest = [bin('vitest'), 'run', '--project', 'interop', '--reporter', 'json', '--outputFile', report];
+  spawnSync(command, [...before, ...vitest, ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  writeFileSync(join(root, 'docs/interop.md'), document(testResults.flatMap((file) => file.assertionResults)));
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function document(tests) {
+  const sections = new Map();
+  for (const { ancestorTitles, title, status } of tests) {
+    if (status !== 'passed' && status !== 'failed') continue;
+    const section = sections.get(ancestorTitles.join(' ')) ?? new Map();
+    sections.set(ancestorTitles.join(' '), section);
+    const roles = ROLES.exec(title);
+    const feature = roles ? title.replace(ROLES, '').replace(/^[\s:,]+|[\s:,]+$/g, '') : title;
+    const row = section.get(feature || 'connects and carries packets') ?? {};
+    section.set(feature || 'connects and carries packets', row);
+    const column = roles ? `${roles[1]} ${roles[2]}` : 'other';
+    row[column] = status === 'passed' && row[column] !== 'fails' ? 'yes' : 'fails';
+  }
+  const stock = spawnSync('openvpn', ['--version'], { encoding: 'utf8' }).stdout.split(' ').slice(0, 2).join(' ');
+  const lines = [
+    '# Interoperability',
+    '',
+    `Written by \`node scripts/interop-document.mjs\` from a run of the interoperability tests. The peer is ${stock}; versions 2.4, 2.5 and 2.7 are`,
+    'covered by recorded packets and computed vectors in the tests of the packages, not here.',
+    '',
+    '`yes`: the tests of that line passed. Empty: there is no test for that pair. Tests that are not about a pair of programs have their result in the',
+    'last column.',
+  ];
+  for (const [name, rows] of sections) {
+    lines.push(
+      '',
+      `## ${name}`,
+      '',
+      `| feature | ${PAIRS.map(([s, c]) => `${s} serves ${c}`).join(' | ')} | |`,
+      '|---|---|---|---|---|',
+    );
+    for (const [feature, row] of rows) {
+      const cells = PAIRS.map(([server, client]) => row[`${server} ${client}`] ?? '');
+      lines.push(`| ${feature.replaceAll('|', '\\|')} | ${cells.join(' | ')} | ${row.other ?? ''} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
