@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { interopEntrance } from './interop-entrance.mjs';
-import { bin, root } from './workspace.mjs';
+import { root } from './workspace.mjs';
 
 /** `feature: server openvpn, client openvpnd`, also with something behind it, or in front. */
 const ROLES = /[:,]?\s*server (openvpnd?), client (openvpnd?)/;
@@ -21,7 +21,7 @@ const directory = mkdtempSync(join(tmpdir(), 'interop-document-'));
 try {
   const report = join(directory, 'report.json');
   const [command, ...before] = interopEntrance();
-  const vitest = [bin('vitest'), 'run', '--project', 'interop', '--reporter', 'json', '--outputFile', report];
+  const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'interop', '--reporter', 'json', '--outputFile', report];
   spawnSync(command, [...before, ...vitest, ...process.argv.slice(2)], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -101,6 +101,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
     push: server.push,
     clientConfig: parts.clientConfig,
     exitNotify: entry.exitNotify,
+    connectFreq: server.connectFreq,
     verifiesKeys,
     peerLog: parts.peerLog,
     log: parts.log,

@@ -1,3 +1,4 @@
+import type { Frequency } from '@openvpnd/config';
 import type { AcceptedSession, ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { ClientKeyMetadata, StatelessHandshake } from '@openvpnd/control-wrap';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
@@ -17,6 +18,7 @@ import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
 import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
+import { FrequencyLimit } from './frequency-limit.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
 import { applyKeyAction, type KeyUse, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
@@ -59,6 +61,8 @@ export interface ServerTunnelOptions {
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
   /** --explicit-exit-notify: 0 not at all, 1 RESTART, 2 RESTART,[N]. */
   readonly exitNotify: number;
+  /** --connect-freq. */
+  readonly connectFreq: Frequency | undefined;
   /** Ask with `verify-client-key` before a tls-crypt-v2 client is answered. */
   readonly verifiesKeys: boolean;
   /** A log whose lines name the client as `describe` calls it at that moment. */
@@ -80,6 +84,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   readonly #deadlines: DeadlineHeap;
   /** Slots whose TLS engine has something to tell. */
   readonly #awake: Set<number> = new Set();
+  readonly #connectLimit: FrequencyLimit | undefined;
   /** Instances whose client key is being judged. */
   readonly #judged: Map<number, Instance> = new Map();
   #keyRequests = 0;
@@ -91,6 +96,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#multiContext = options.multiContext;
     this.#mux = options.mux;
     this.#dataChannel = options.dataChannel;
+    const { connectFreq } = options;
+    this.#connectLimit = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
     this.#deadlines = new DeadlineHeap(options.multiContext.maxInstances);
   }
 
@@ -269,6 +276,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   #createInstance(now: Instant, address: LinkAddress, origin: ClientOrigin): Instance | undefined {
     const { log } = this.#options;
+    // Only who has shown a cookie, or whose key is good, comes so far: a flood of strangers does not use it up.
+    if (!(this.#connectLimit?.take(now) ?? true)) {
+      log.warn('server.connect-frequency', { from: formatLinkAddress(address).replace(/^\[AF_INET6?\]/, '') });
+      return undefined;
+    }
     const placed = this.#multiContext.allocate(now, address);
     if (placed.evicted !== undefined) this.#forget(placed.evicted);
     const slot = placed.slot;

@@ -39,11 +39,15 @@ export class PushPull {
     this.#heardAt = now;
   }
 
-  /** OpenVPN: receive_auth_pending(): the wait counts from S_ACTIVE and is bounded by max(reneg-sec / 2, hand-window). */
-  handlePending(timeoutSeconds: number | undefined, renegMs: number): void {
+  /** Answers by how much the wait was prolonged. OpenVPN: receive_auth_pending(): the wait counts from S_ACTIVE and is bounded by max(reneg-sec / 2, hand-window). */
+  handlePending(
+    timeoutSeconds: number | undefined,
+    renegMs: number,
+  ): { readonly fromMs: number; readonly toMs: number } {
     const limit = Math.max(renegMs / 2, this.#handWindowMs);
-    this.#pendingUntil =
-      this.#startedAt + (timeoutSeconds === undefined ? limit : Math.min(timeoutSeconds * 1000, limit));
+    const toMs = timeoutSeconds === undefined ? limit : Math.min(timeoutSeconds * 1000, limit);
+    this.#pendingUntil = this.#startedAt + toMs;
+    return { fromMs: this.#handWindowMs, toMs };
   }
 
   /** Takes a part of a reply: all options after the last one. */

@@ -399,10 +399,14 @@ export class SessionConduct {
         if (pulls) this.#finish({ type: 'auth-failed', message });
         break;
       case 'RESTART':
-        if (pulls) this.#finish({ type: 'restart', message });
+        if (!pulls) break;
+        this.#log.warn('control.restart-received', { text: argumentOf(text) });
+        this.#finish({ type: 'restart', message });
         break;
       case 'HALT':
-        if (pulls) this.#finish({ type: 'exit', reason: 'server-pushed-halt' });
+        if (!pulls) break;
+        this.#log.warn('control.halt-received', { text: argumentOf(text) });
+        this.#finish({ type: 'exit', reason: 'server-pushed-halt' });
         break;
       case 'EXIT':
         this.#log.info('control.exit-received', {});
@@ -414,16 +418,23 @@ export class SessionConduct {
         break;
       case 'AUTH_PENDING':
         if (!pulls) break;
-        session.pull.handlePending(message.timeoutSeconds, this.#options.settings.renegMs);
+        this.#prolong(session, message.timeoutSeconds);
         this.#out.push({ type: 'control-message', message });
         break;
       case 'INFO':
       case 'INFO_PRE':
+        if (!pulls) break;
+        this.#log.info('control.info-received', { text: argumentOf(text) });
+        this.#out.push({ type: 'control-message', message });
+        break;
       case 'PUSH_UPDATE':
         if (pulls) this.#out.push({ type: 'control-message', message });
         break;
       case 'CR_RESPONSE':
-        if (this.#options.role === 'server') this.#out.push({ type: 'control-message', message });
+        if (this.#options.role !== 'server') break;
+        // What it holds may be a password.
+        this.#log.info('control.cr-response-received', { characters: message.response.length });
+        this.#out.push({ type: 'control-message', message });
         break;
       case 'PUSH_INVALID':
       case 'unknown':
@@ -432,6 +443,11 @@ export class SessionConduct {
       default:
         assertNever(message);
     }
+  }
+
+  #prolong(session: TlsSession, seconds: number | undefined): void {
+    const { fromMs, toMs } = session.pull.handlePending(seconds, this.#options.settings.renegMs);
+    this.#log.info('control.auth-pending', { fromSeconds: fromMs / 1000, toSeconds: toMs / 1000 });
   }
 
   #handlePushRequest(now: Instant, session: TlsSession): void {
@@ -500,4 +516,10 @@ export class SessionConduct {
     this.#over = true;
     this.#out.push(action);
   }
+}
+
+/** What follows the keyword of a message, for the log. */
+function argumentOf(text: string): string {
+  const comma = text.indexOf(',');
+  return comma < 0 ? '' : text.slice(comma + 1, comma + 257);
 }

@@ -163,6 +163,20 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Control messages.
   'control.sent': { verb: USUAL, text: (f) => `SENT CONTROL [${f.commonName ?? 'UNDEF'}]: '${f.text}' (status=1)` },
   'control.exit-received': { verb: ALWAYS, text: () => 'CC-EEN exit message received by peer' },
+  'control.restart-received': {
+    verb: ALWAYS,
+    text: (f) => `Connection reset command was pushed by server ('${f.text}')`,
+  },
+  'control.halt-received': { verb: ALWAYS, text: (f) => `Halt command was pushed by server ('${f.text}')` },
+  'control.info-received': { verb: USUAL, text: (f) => `Info command was pushed by server ('${f.text}')` },
+  'control.auth-pending': {
+    verb: USUAL,
+    text: (f) => `AUTH_PENDING received, extending handshake timeout from ${f.fromSeconds}s to ${f.toSeconds}s`,
+  },
+  'control.cr-response-received': {
+    verb: USUAL,
+    text: (f) => `CR response was sent by client (${f.characters} characters)`,
+  },
   'control.unknown': { verb: ALWAYS, text: (f) => `WARNING: Received unknown control message: ${f.text}` },
   'control.invalid-characters': {
     verb: ALWAYS,
@@ -205,6 +219,12 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})`,
   },
   'server.stranger-refused': { verb: ALWAYS, text: refusalLines, perSecond: STRANGERS_PER_SECOND },
+  'server.connect-frequency': {
+    verb: ALWAYS,
+    perSecond: STRANGERS_PER_SECOND,
+    text: (f) =>
+      `MULTI: Connection from ${f.from} would exceed new connection frequency limit as controlled by --connect-freq`,
+  },
   'server.duplicate-common-name': {
     verb: ALWAYS,
     text: (f) =>
