@@ -21,7 +21,16 @@ const directory = mkdtempSync(join(tmpdir(), 'interop-document-'));
 try {
   const report = join(directory, 'report.json');
   const [command, ...before] = interopEntrance();
-  const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'interop', '--reporter', 'json', '--outputFile', report];
+  const vitest = [
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--project',
+    'interop',
+    '--reporter',
+    'json',
+    '--outputFile',
+    report,
+  ];
   spawnSync(command, [...before, ...vitest, ...process.argv.slice(2)], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
