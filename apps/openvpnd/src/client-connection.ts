@@ -9,8 +9,9 @@ import type { Credentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
+import { keepStatus } from './keep-status.js';
 import type { Run } from './run.js';
-import { printStatistics } from './statistics.js';
+import { clientStatistics } from './statistics.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
 
@@ -36,7 +37,7 @@ export interface ClientConnectionOptions {
  * @throws when the socket cannot be opened or the interface not be set up
  */
 export async function runConnection(run: Run, connection: ClientConnectionOptions): Promise<SignalInfo> {
-  const { options, log, clock, random, unixTime, inbox } = run;
+  const { options, log, clock, random, unixTime } = run;
   const { entry, remote, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
   const link = await openUdpSocket(options, entry, remote, say);
@@ -58,7 +59,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       () => ({ from }),
     ),
   });
-  const { tunnel, dataChannel } = modules;
+  const { tunnel } = modules;
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     link,
@@ -71,13 +72,13 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       say('Initialization Sequence Completed');
     },
   });
-  inbox.onStatistics(() => printStatistics(say, dataChannel.counters(0)));
+  const stopStatus = keepStatus(run, (now) => clientStatistics(tunnel.traffic, now));
   connection.context.openInstance(clock.now(), modules);
   try {
     driver.execute(tunnel.start(clock.now()));
     return await driver.ended;
   } finally {
-    inbox.onStatistics(undefined);
+    stopStatus();
     driver.stop();
     connection.context.closeInstance()?.tunnel.close();
     link.close();

@@ -13,6 +13,7 @@ import { applyKeyAction, type KeyAction, type KeyUse, packetShape } from './inst
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
+import type { ClientTraffic } from './statistics.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** The one peer of a client. */
@@ -66,6 +67,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     | { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean }
     | undefined;
   #ended = false;
+  #controlBytesIn = 0;
+  #controlBytesOut = 0;
 
   constructor(options: ClientTunnelOptions) {
     this.#options = options;
@@ -130,6 +133,15 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
 
+  /** What was sent and received so far, for --status. */
+  get traffic(): ClientTraffic {
+    return {
+      counters: this.#dataChannel.counters(SLOT),
+      controlBytesIn: this.#controlBytesIn,
+      controlBytesOut: this.#controlBytesOut,
+    };
+  }
+
   /** Whether the tunnel has carried, or could carry, data. */
   get connected(): boolean {
     return this.#multi.connected;
@@ -165,6 +177,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   #handleControl(now: Instant, packet: Uint8Array): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
+    this.#controlBytesIn += packet.length;
     const actions = this.#multi.handlePacket(now, packet);
     // Whatever else comes from its address is no sign that the server lives.
     if (this.#multi.heardAt === now) {
@@ -191,6 +204,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       case 'send': {
         const to = this.#mux.addressOf(SLOT);
         this.#dataChannel.noteControlSent(SLOT, now);
+        this.#controlBytesOut += action.packet.length;
         return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
       }
       case 'install-keys':

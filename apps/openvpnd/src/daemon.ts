@@ -7,7 +7,7 @@ import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
 import { DEVICE_LOST, describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
 import { describeErrno, readSource, SourceFileError } from './host/source-files.js';
-import { closeStateFiles, openStateFiles } from './host/state-files.js';
+import { closeStateFiles, openStateFiles, statusProblem } from './host/state-files.js';
 import { systemRandom } from './host/system-random.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
@@ -134,6 +134,8 @@ function readOptions(argv: readonly string[]): Reading | number {
       unreadable.push(`Options error: --client-config-dir fails with '${clientConfigDir}': ${reasonOf(error)}`);
     }
   }
+  const problem = statusProblem(options);
+  if (problem !== undefined) unreadable.push(problem);
   if (unreadable.length > 0) return complain([...unreadable, 'Options error: Please correct these errors.']);
   const { file, timestamps, verbosity } = options.log;
   let writer: LineWriter;

@@ -6,11 +6,14 @@ import { verifyClientKey } from './host/client-key-program.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
+import { keepStatus } from './keep-status.js';
 import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
+import { serverStatus } from './server-status.js';
 import { tlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
+import { versionLines } from './version.js';
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -60,6 +63,8 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   });
   driver.setDevice(device);
   let stopPersisting = (): void => {};
+  let stopStatus = (): void => {};
+  const [title] = versionLines();
   try {
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -72,9 +77,13 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
       );
     }
     stopPersisting = await persistPool(run, addressing);
+    stopStatus = keepStatus(run, (now) =>
+      serverStatus(tunnel.status(), { version: options.log.statusVersion, title, now, unixTime }),
+    );
     say('Initialization Sequence Completed');
     return await driver.ended;
   } finally {
+    stopStatus();
     stopPersisting();
     driver.stop();
     tunnel.close();

@@ -1,7 +1,9 @@
 import type { ClientConfig } from '@openvpnd/config';
 import type { TlsMulti } from '@openvpnd/control-processor';
+import type { Prefix } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
-import type { Log } from '@openvpnd/sans-io';
+import type { Instant, Log } from '@openvpnd/sans-io';
+import type { VirtualAddresses } from './pushed-options.js';
 
 /** How log lines call a client. */
 export interface PeerDescription {
@@ -16,6 +18,7 @@ export interface PeerDescription {
 /** What makes the modules of a client: its log first, because the control channel writes to it. */
 export interface ServerPeerOptions {
   readonly address: string;
+  readonly clientId: number;
   readonly createLog: (describe: () => PeerDescription) => Log;
   readonly createMulti: (log: Log) => TlsMulti;
 }
@@ -32,6 +35,17 @@ export class ServerPeer {
   config: ClientConfig | undefined;
   /** The form of the packets under the key that was installed last. */
   shape: DataPacketShape | undefined;
+  /** As the management interface counts clients: from 0, never again the same. */
+  readonly clientId: number;
+  /** Its addresses in the tunnel, and all that is routed to it, since `at`. */
+  assigned:
+    | { readonly addresses: VirtualAddresses; readonly routes: readonly Prefix[]; readonly at: Instant }
+    | undefined;
+  /** Bytes of the control channel, as they are on the wire without IP and UDP headers. */
+  controlBytesIn = 0;
+  controlBytesOut = 0;
+  /** OpenVPN's name of the cipher of that key. */
+  cipherName: string | undefined;
   /** The tunnel carries data. */
   established = false;
   /** Its first packet, which waits until its client key is judged; everything else from it is dropped meanwhile. */
@@ -41,6 +55,7 @@ export class ServerPeer {
 
   constructor(options: ServerPeerOptions) {
     this.address = options.address;
+    this.clientId = options.clientId;
     this.log = options.createLog(() => this.describe());
     this.multi = options.createMulti(this.log);
   }

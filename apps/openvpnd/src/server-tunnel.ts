@@ -26,6 +26,7 @@ import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
 import { pushedOptions } from './pushed-options.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
+import { type ClientStatus, statusAddress } from './server-status.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
@@ -90,6 +91,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #keyRequests = 0;
   #exit: { readonly signal: RunSignal; readonly at: Instant } | undefined;
   #ended = false;
+  #nextClientId = 0;
 
   constructor(options: ServerTunnelOptions) {
     this.#options = options;
@@ -172,6 +174,28 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     return { connected, all };
   }
 
+  /** What --status tells of each client. OpenVPN: multi_print_status(). */
+  status(): readonly ClientStatus[] {
+    return [...this.#multiContext.instances()].map(({ slot, address, since, modules: peer }) => {
+      const counters = this.#dataChannel.counters(slot);
+      const { assigned } = peer;
+      const lastReference = Math.max(assigned?.at ?? since, this.#dataChannel.lastActive(slot));
+      return {
+        commonName: peer.commonName,
+        realAddress: statusAddress(address),
+        ipv4: assigned?.addresses.ipv4?.local,
+        ipv6: assigned?.addresses.ipv6?.local,
+        bytesReceived: peer.controlBytesIn + counters.receivedBytes,
+        bytesSent: peer.controlBytesOut + counters.sentBytes,
+        since,
+        clientId: peer.clientId,
+        peerId: slot,
+        cipher: peer.cipherName,
+        routes: (assigned?.routes ?? []).map((route) => ({ network: formatRoute(route), lastReference })),
+      };
+    });
+  }
+
   /**
    * Ends the server: tells the clients to come back when the options ask for it, and raises the signal when they had time to hear
    * it. OpenVPN: multi_push_restart_schedule_exit().
@@ -231,6 +255,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const instance = this.#createInstance(now, address, origin);
     if (instance === undefined) return;
     const peer = instance.modules;
+    peer.controlBytesIn += packet.length;
     const unwrapped = origin.accepted !== undefined;
     if (origin.metadata !== undefined && this.#options.verifiesKeys) {
       const requestId = ++this.#keyRequests;
@@ -290,6 +315,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     }
     const peer = new ServerPeer({
       address: formatLinkAddress(address),
+      clientId: this.#nextClientId++,
       createLog: this.#options.peerLog,
       createMulti: (peerLog) => this.#options.createMulti(slot, origin, peerLog),
     });
@@ -300,6 +326,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   }
 
   #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+    const peer = this.#multiContext.bySlot(slot)?.modules;
+    if (peer !== undefined) peer.controlBytesIn += packet.length;
     if (this.#multiContext.bySlot(slot)?.modules.held !== undefined) return;
     this.#drive(now, slot, actions, (multi) => {
       const todo = multi.handlePacket(now, packet);
@@ -353,11 +381,13 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       case 'send': {
         const to = this.#mux.addressOf(slot);
         if (to !== undefined) actions.push({ type: 'send-control', packet: action.packet, to });
+        peer.controlBytesOut += action.packet.length;
         this.#dataChannel.noteControlSent(slot, now);
         return;
       }
       case 'install-keys':
         peer.shape = packetShape(action, this.#options.keyUse);
+        peer.cipherName = action.keys.cipher.name;
         applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
         return;
       case 'send-with':
@@ -457,6 +487,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       if (result === 'added' || result === 'replaced') peer.log.info('server.learn', { network });
       else peer.log.warn('server.learn-refused', { network, reason: result });
     }
+    peer.assigned = { addresses: assigned.addresses, routes: this.#options.internalMux.routesOf(slot), at: now };
     const options = pushedOptions(this.#options.push, peer.config, assigned.addresses);
     this.#execute(now, instance, peer.multi.sendPushReply(now, options), actions);
   }

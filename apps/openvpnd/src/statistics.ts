@@ -1,17 +1,26 @@
 import type { PeerCounters } from '@openvpnd/data-channel';
-import type { Say } from './host/interface.js';
+import { PING_PAYLOAD } from '@openvpnd/wire';
+import { localTime } from './local-time.js';
 
-/** The statistics of a tunnel, as OpenVPN prints them on SIGUSR2. OpenVPN: print_status(). */
-export function printStatistics(say: Say, counters: PeerCounters): void {
-  const now = new Date();
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const date = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-  say('OpenVPN STATISTICS');
-  say(`Updated,${date} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`);
-  say(`TUN/TAP read bytes,${counters.payloadBytesOut}`);
-  say(`TUN/TAP write bytes,${counters.payloadBytesIn}`);
-  say(`TCP/UDP read bytes,${counters.receivedBytes}`);
-  say(`TCP/UDP write bytes,${counters.sentBytes}`);
-  say(`Auth read bytes,${counters.receivedBytes}`);
-  say('END');
+/** What a client has counted. */
+export interface ClientTraffic {
+  readonly counters: PeerCounters;
+  /** Bytes of the control channel, as they are on the wire without IP and UDP headers. */
+  readonly controlBytesIn: number;
+  readonly controlBytesOut: number;
+}
+
+/** The lines of a client's --status, and of SIGUSR2. `now` is Unix seconds. OpenVPN: print_status(). */
+export function clientStatistics(traffic: ClientTraffic, now: number): readonly string[] {
+  const { counters } = traffic;
+  return [
+    'OpenVPN STATISTICS',
+    `Updated,${localTime(now)}`,
+    `TUN/TAP read bytes,${counters.payloadBytesOut}`,
+    `TUN/TAP write bytes,${counters.payloadBytesIn}`,
+    `TCP/UDP read bytes,${traffic.controlBytesIn + counters.receivedBytes}`,
+    `TCP/UDP write bytes,${traffic.controlBytesOut + counters.sentBytes}`,
+    `Auth read bytes,${counters.payloadBytesIn + counters.pingsIn * PING_PAYLOAD.length}`,
+    'END',
+  ];
 }

@@ -87,6 +87,8 @@ export interface Draft {
   mute?: number;
   logFile?: { path: string; append: boolean };
   suppressTimestamps?: boolean;
+  status?: { path: string; seconds: number };
+  statusVersion?: 1 | 2 | 3;
   muteReplayWarnings?: boolean;
   // Link
   entry: EntryDraft;

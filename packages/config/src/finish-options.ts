@@ -41,6 +41,8 @@ export function finishOptions(draft: Draft): Finished {
       file: draft.logFile,
       timestamps: !draft.suppressTimestamps,
       replayWarnings: !draft.muteReplayWarnings,
+      status: draft.status,
+      statusVersion: draft.statusVersion ?? 1,
     },
     link: {
       sendBufferBytes: draft.sendBufferBytes || undefined,

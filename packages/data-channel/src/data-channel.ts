@@ -184,6 +184,11 @@ export class DataChannel {
     return this.#peers.sendEntry[slot] >= 0;
   }
 
+  /** When payload last passed, either way; with `inactive` only as much of it as counts there. Before any: when the peer was configured. */
+  lastActive(slot: number): Instant {
+    return this.#peers.timers.lastActive[slot];
+  }
+
   /** A control packet of this peer was authentic: it is not silent. */
   noteControlReceived(slot: number, now: Instant): void {
     this.#peers.timers.lastReceived[slot] = now;

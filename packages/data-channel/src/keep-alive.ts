@@ -13,8 +13,8 @@ export class KeepAlive {
   /** When something was last sent to a peer, received from it (authentic), and when its payload last counted as activity. */
   readonly lastSent: Float64Array;
   readonly lastReceived: Float64Array;
-  readonly #lastActive: Float64Array;
-  /** Payload since `#lastActive`, and how much of it resets the timer. */
+  readonly lastActive: Float64Array;
+  /** Payload since `lastActive`, and how much of it resets the timer. */
   readonly #activeBytes: Float64Array;
   readonly #activeMinimum: Float64Array;
   readonly #pingMs: Float64Array;
@@ -26,7 +26,7 @@ export class KeepAlive {
   constructor(maxPeers: number) {
     this.lastSent = new Float64Array(maxPeers);
     this.lastReceived = new Float64Array(maxPeers);
-    this.#lastActive = new Float64Array(maxPeers);
+    this.lastActive = new Float64Array(maxPeers);
     this.#activeBytes = new Float64Array(maxPeers);
     this.#activeMinimum = new Float64Array(maxPeers);
     this.#pingMs = new Float64Array(maxPeers).fill(NEVER);
@@ -50,7 +50,7 @@ export class KeepAlive {
     this.#activeBytes[slot] = 0;
     this.lastSent[slot] = now;
     this.lastReceived[slot] = now;
-    this.#lastActive[slot] = now;
+    this.lastActive[slot] = now;
     this.#heap.set(slot, this.#deadlineOf(slot));
   }
 
@@ -63,7 +63,7 @@ export class KeepAlive {
     const sum = this.#activeBytes[slot] + bytes;
     if (sum >= this.#activeMinimum[slot]) {
       this.#activeBytes[slot] = 0;
-      this.#lastActive[slot] = now;
+      this.lastActive[slot] = now;
     } else {
       this.#activeBytes[slot] = sum;
     }
@@ -85,8 +85,8 @@ export class KeepAlive {
         this.lastReceived[slot] = now;
         signals.raise(slot, this.#silenceExits[slot] === 1 ? SIGNAL_PING_EXIT : SIGNAL_PING_RESTART);
       }
-      if (this.#lastActive[slot] + this.#inactiveMs[slot] <= now) {
-        this.#lastActive[slot] = now;
+      if (this.lastActive[slot] + this.#inactiveMs[slot] <= now) {
+        this.lastActive[slot] = now;
         this.#activeBytes[slot] = 0;
         signals.raise(slot, SIGNAL_INACTIVE);
       }
@@ -98,7 +98,7 @@ export class KeepAlive {
     return Math.min(
       this.lastSent[slot] + this.#pingMs[slot],
       this.lastReceived[slot] + this.#silenceMs[slot],
-      this.#lastActive[slot] + this.#inactiveMs[slot],
+      this.lastActive[slot] + this.#inactiveMs[slot],
     );
   }
 }

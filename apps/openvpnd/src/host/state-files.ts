@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Options } from '@openvpnd/config';
 import type { Say } from './interface.js';
 import { StateFile } from './state-file.js';
@@ -6,6 +8,8 @@ import { StateFile } from './state-file.js';
 export interface StateFiles {
   /** --ifconfig-pool-persist */
   readonly pool: StateFile | undefined;
+  /** --status */
+  readonly status: StateFile | undefined;
 }
 
 /** Opens what the options name. Never throws. */
@@ -15,13 +19,38 @@ export async function openStateFiles(options: Options, say: Say): Promise<StateF
     persist === undefined
       ? undefined
       : await openOrTell(persist.path, persist.seconds === 0 ? 'read' : 'read-write', say);
-  return { pool };
+  const status = options.log.status === undefined ? undefined : await openOrTell(options.log.status.path, 'write', say);
+  return { pool, status };
 }
 
 /** Waits for what is being written, and closes them. */
 export async function closeStateFiles(files: StateFiles): Promise<void> {
   await files.pool?.close();
+  await files.status?.close();
 }
+
+/** OpenVPN's sentence about a file of --status that cannot be written. OpenVPN: options_postprocess_filechecks(). */
+export function statusProblem(options: Options): string | undefined {
+  const path = options.log.status?.path;
+  if (path === undefined) return undefined;
+  const failing = (what: string): string | undefined => {
+    try {
+      accessSync(what, constants.R_OK | constants.W_OK);
+      return undefined;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    }
+  };
+  let code = failing(path);
+  if (code === 'ENOENT') code = failing(dirname(path));
+  return code === undefined ? undefined : `Options error: --status fails with '${path}': ${REASONS[code] ?? code}`;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory (errno=2)',
+  EACCES: 'Permission denied (errno=13)',
+  EROFS: 'Read-only file system (errno=30)',
+};
 
 const PURPOSES = { write: 'WRITE', 'read-write': 'READ/WRITE', read: 'READ' } as const;
 

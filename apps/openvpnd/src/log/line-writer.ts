@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { localTime } from '../local-time.js';
 
 /** How log lines look and where they go. */
 export interface LineWriterOptions {
@@ -49,7 +50,7 @@ export class LineWriter {
     const second = Math.floor(now.getTime() / 1000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#stamp = formatLocalTime(now);
+      this.#stamp = localTime(second);
     }
     if (!this.#options.microseconds) return `${this.#stamp} `;
     return `${this.#stamp} us=${String(now.getMilliseconds() * 1000)} `;
@@ -60,10 +61,4 @@ export class LineWriter {
 function openLog(path: string, append: boolean): number {
   const mode = append ? constants.O_APPEND : constants.O_TRUNC;
   return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK | mode, 0o600);
-}
-
-function formatLocalTime(time: Date): string {
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
 }

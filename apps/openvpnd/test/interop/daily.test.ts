@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lab, labReady } from '@openvpnd/testkit/node';
+import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, Site, TestPki } from './tunnel-lab.js';
 
@@ -56,4 +56,69 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
       await server.waitForEnd(5000);
       expect(readFileSync(fixed, 'utf8')).toBe('client2,10.8.0.77\n');
     }));
+
+  test('status and SIGUSR2: both programs write the same in each version', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls);
+      const server: Record<string, string> = {};
+      const client: Record<string, string> = {};
+      for (const version of [1, 2, 3]) {
+        for (const program of ['openvpn', 'openvpnd'] as const) {
+          const file = join(lab.directory, `status-${program}-${version}`);
+          const own = join(lab.directory, `client-${program}-${version}`);
+          const running = await site.startServer(program, [`status ${file} 1`, `status-version ${version}`]);
+          const peer = await site.connectClient(program, 0, [`status ${own} 1`]);
+          expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
+          await soon(() => readFileSync(file, 'utf8').includes('AES-256-GCM') || version === 1);
+          await soon(() => /client1[\s\S]*10\.8\.0\.2\b/.test(readFileSync(file, 'utf8')));
+          await soon(() => /TUN\/TAP write bytes,252/.test(readFileSync(own, 'utf8')));
+          server[program + version] = masked(readFileSync(file, 'utf8'));
+          client[program + version] = masked(readFileSync(own, 'utf8'));
+          expect(masked(await statistics(running))).toBe(server[program + version]);
+          expect(masked(await statistics(peer))).toBe(client[program + version]);
+          peer.signal('SIGTERM');
+          await peer.waitForEnd(5000);
+          await running.stop();
+        }
+        expect(server[`openvpnd${version}`]).toBe(server[`openvpn${version}`]);
+        expect(client[`openvpnd${version}`]).toBe(client[`openvpn${version}`]);
+      }
+      expect(server.openvpnd2).toContain(
+        '\nCLIENT_LIST,client1,10.77.1.2:P,10.8.0.2,fd08::1000,BYTES,BYTES,DATE,TIME,UNDEF,0,0,AES-',
+      );
+    }));
 });
+
+/** What SIGUSR2 makes a program print, without times. */
+async function statistics(running: RunningProcess): Promise<string> {
+  const from = running.lines.length;
+  running.signal('SIGUSR2');
+  await running.waitForLine(/END$/, 3000, from);
+  const lines = running.lines.slice(from).map((line) => line.replace(/^\d{4}-\d\d-\d\d [\d:]{8} (us=\d+ )?/, ''));
+  return `${lines.filter((line) => !line.startsWith('event_wait')).join('\n')}\n`;
+}
+
+/** A status without what differs from run to run: times, ports, the name of the program, and how many bytes there were (but not whether). */
+function masked(text: string): string {
+  const lines = text.split('\n');
+  const isRoute = (line: string): boolean => /^(ROUTING_TABLE.)?(10\.8\.|fd08:)/.test(line);
+  // OpenVPN's routes come in the order of a hash.
+  const routes = lines.filter(isRoute).sort();
+  return lines
+    .map((line) => (isRoute(line) ? (routes.shift() ?? '') : line))
+    .join('\n')
+    .replace(/^(TITLE.)OpenVPN 2\.6\.14 .*$/m, '$1TITLE')
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'DATE')
+    .replace(/\b1\d{9}\b/g, 'TIME')
+    .replace(/(10\.77\.\d+\.\d+):\d+/g, '$1:P')
+    .replace(/(?<=[,\t])[1-9]\d{2,4}(?=[,\t\n])/g, 'BYTES');
+}
+
+/** Waits until a file says what it will; OpenVPN writes it once a second. */
+async function soon(check: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5000;
+  while (!check()) {
+    if (Date.now() > deadline) throw new Error('the file does not come to say it');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

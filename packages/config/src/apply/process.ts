@@ -27,6 +27,9 @@ function setenv(draft: Draft, name: string, value: string): string | undefined {
   }
 }
 
+/** Between two writings of `status`. */
+const STATUS_SECONDS = 60;
+
 /** Top level, process and log. */
 export const PROCESS_HANDLERS: Handlers = {
   mode(draft, statement) {
@@ -82,6 +85,15 @@ export const PROCESS_HANDLERS: Handlers = {
   },
   'log-append'(draft, statement) {
     draft.logFile = { path: textAt(statement, 0), append: true };
+    return undefined;
+  },
+  status(draft, statement) {
+    draft.status = { path: textAt(statement, 0), seconds: numberAt(statement, 1, STATUS_SECONDS) };
+    return undefined;
+  },
+  'status-version'(draft, statement) {
+    const version = numberAt(statement, 0);
+    draft.statusVersion = version === 3 ? 3 : version === 2 ? 2 : 1;
     return undefined;
   },
   'suppress-timestamps'(draft) {

@@ -30,4 +30,8 @@ export interface LogOptions {
   readonly timestamps: boolean;
   /** False with `mute-replay-warnings`. */
   readonly replayWarnings: boolean;
+  /** `status`: the file, and every how many seconds it is written; 0: never. */
+  readonly status: { readonly path: string; readonly seconds: number } | undefined;
+  /** `status-version`, default 1. */
+  readonly statusVersion: 1 | 2 | 3;
 }
