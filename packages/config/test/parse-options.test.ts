@@ -274,7 +274,7 @@ describe('unknown options', () => {
 });
 
 describe('options that are not supported', () => {
-  test.each(['daemon', 'plugin x.so', 'up script', 'compress lz4', 'comp-lzo', 'status f', 'user nobody', 'dev tap'])(
+  test.each(['daemon', 'plugin x.so', 'up script', 'compress lz4', 'comp-lzo', 'chroot x', 'shaper 5', 'dev tap'])(
     '%s is refused',
     (line) => expect(error(`${CLIENT}${line}\n`)).toMatch(/^Options error: .*(not supported yet|is not supported)/),
   );
