@@ -65,15 +65,14 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
 }
 
 function negotiatedByPush(pulled: PulledOptions): NegotiatedByPush {
-  const { protocolFlags } = pulled;
-  const known = PROTOCOL_FLAGS.filter((flag) => protocolFlags.includes(flag));
-  const unknown = protocolFlags.filter((flag) => !(PROTOCOL_FLAGS as readonly string[]).includes(flag));
+  const flags = PROTOCOL_FLAGS.filter((flag) => pulled.protocolFlags.includes(flag));
   return {
     cipher: pulled.cipher,
     peerId: pulled.peerId,
-    keyDerivation: pulled.keyDerivation === 'tls-ekm' || known.includes('tls-ekm') ? 'tls-ekm' : 'prf',
-    protocolFlags: known,
-    unsupported: unknown.map((flag) => `protocol-flags ${flag}`),
+    keyDerivation: pulled.keyDerivation === 'tls-ekm' || flags.includes('tls-ekm') ? 'tls-ekm' : 'prf',
+    protocolFlags: flags,
+    // The configuration has refused what it does not know.
+    unsupported: [],
   };
 }
 

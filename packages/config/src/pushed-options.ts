@@ -52,7 +52,7 @@ export interface PulledOptions {
 
 /**
  * The outcome of a PUSH_REPLY. `log`: lines about options that were refused, filtered or ignored. Not ok: the
- * connection must not go on (a `pull-filter reject` matched, or framing was pushed that is not supported).
+ * connection must not go on (a `pull-filter reject` matched, or framing or keying was pushed that is not supported).
  */
 export type PulledResult =
   | { readonly ok: true; readonly pulled: PulledOptions; readonly log: readonly string[] }
@@ -60,6 +60,8 @@ export type PulledResult =
 
 /** Options whose refusal would leave both ends with different packets. */
 const FRAMING: ReadonlySet<string> = new Set(['compress', 'comp-lzo', 'fragment']);
+/** And with different keys. A server pushes only what we announce: one that does not is another kind of server. */
+const KEYING: ReadonlySet<string> = new Set(['protocol-flags', 'key-derivation']);
 
 /**
  * Judges the options of a PUSH_REPLY. What may not be pushed, is unknown or malformed is logged and skipped, as
@@ -101,9 +103,7 @@ function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy
     case 'unknown':
     case 'wrong':
       log.push(optionsError(verdict.reason));
-      return FRAMING.has(name)
-        ? `OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection ('${printable(text)}'). See also allow-compression in the manual.`
-        : undefined;
+      return nonWorking(name, text);
     case 'ignored':
       log.push(...verdict.notices);
       return undefined;
@@ -114,6 +114,16 @@ function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy
       return undefined;
     }
   }
+}
+
+/** Why a connection cannot work without an option that is refused, if it cannot. */
+function nonWorking(name: string, text: string): string | undefined {
+  if (FRAMING.has(name)) {
+    return `OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection ('${printable(text)}'). See also allow-compression in the manual.`;
+  }
+  return KEYING.has(name)
+    ? `OPTIONS ERROR: server pushed protocol settings that are not known here and would result in a non-working connection ('${printable(text)}').`
+    : undefined;
 }
 
 function filter(

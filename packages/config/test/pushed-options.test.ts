@@ -43,6 +43,14 @@ test('an empty reply changes nothing', () => {
   expect(options.routes.routes).toEqual([]);
 });
 
+test('protocol flags and key derivations that are unknown end the connection: without them the keys would differ', () => {
+  expect(pulled('protocol-flags cc-exit tls-ekm').protocolFlags).toEqual(['cc-exit', 'tls-ekm']);
+  const flags = pull(['protocol-flags cc-exit time-travel']);
+  expect(!flags.ok && flags.reason).toContain('protocol-flags cc-exit time-travel');
+  expect(pulled('key-derivation tls-ekm').keyDerivation).toBe('tls-ekm');
+  expect(pull(['key-derivation by-hand']).ok).toBe(false);
+});
+
 describe('what providers push', () => {
   test('is taken or passed over, and the connection goes on', () => {
     const result = pull([
