@@ -28,6 +28,7 @@ interface Holding {
  */
 export class ClientAddressing {
   readonly #pool: AddressPool | undefined;
+  readonly #poolFamilies: { readonly ipv4: boolean; readonly ipv6: boolean };
   readonly #topology: 'net30' | 'p2p' | 'subnet';
   readonly #netmask: string;
   readonly #serverIpv4: string;
@@ -45,6 +46,7 @@ export class ClientAddressing {
     this.#serverIpv4 = device.ifconfig?.local ?? '';
     this.#serverIpv6 = device.ifconfigIpv6?.local ?? '';
     this.#bitsIpv6 = poolIpv6?.bits ?? device.ifconfigIpv6?.bits ?? 128;
+    this.#poolFamilies = { ipv4: pool !== undefined, ipv6: poolIpv6 !== undefined };
     if (pool === undefined && poolIpv6 === undefined) return;
     this.#pool = new AddressPool({
       ...(pool && {
@@ -79,7 +81,10 @@ export class ClientAddressing {
     this.release(slot);
     const ownIpv4 = config?.ifconfig;
     const ownIpv6 = config?.ifconfigIpv6;
-    const needsPool = this.#pool !== undefined && (ownIpv4 === undefined || ownIpv6 === undefined);
+    // An address of the pool is taken only for a family that the pool has and the client's configuration leaves open.
+    const needsPool =
+      (this.#poolFamilies.ipv4 && ownIpv4 === undefined) ||
+      (this.#poolFamilies.ipv6 && ownIpv6 === undefined && !config?.ifconfigIpv6Blocked);
     const kept = [ownIpv4?.local, ownIpv6?.local].flatMap((text) => (text === undefined ? [] : [mustParse(text)]));
     const reserved = kept.filter((address) => this.#pool?.keepOut(address) === 'kept');
     const lease = needsPool ? this.#pool?.acquire(commonName) : undefined;
