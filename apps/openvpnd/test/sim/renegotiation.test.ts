@@ -52,7 +52,7 @@ test.each([
   expect(softResets(world, 'client0') > 0).toBe(client > 0 && server === 0);
 });
 
-test('without --reneg-sec the keys stay', () => {
+test('without --reneg-sec the keys stay', PATIENT, () => {
   const world = new SimWorld({ seed: 1 });
   twoClients(world, ['reneg-sec 0'], ['reneg-sec 0']);
   world.finishTraffic(HOURS * 3600);
