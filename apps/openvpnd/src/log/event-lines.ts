@@ -84,6 +84,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'tls.handshake-failed': { verb: ALWAYS, text: () => 'TLS Error: TLS handshake failed' },
   'tls.key-exchange-error': { verb: ALWAYS, text: (f) => `TLS Error: ${f.reason}` },
+  'session.lame-duck': {
+    verb: ALWAYS,
+    text: () => 'TLS Error: the renegotiation failed, the tunnel goes on with its last key until that expires',
+  },
   'tls.closed-by-peer': { verb: ALWAYS, text: () => 'TLS Error: the peer closed the TLS session' },
   'tls.soft-reset': {
     verb: USUAL,
@@ -177,6 +181,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: USUAL,
     text: (f) => `CR response was sent by client (${f.characters} characters)`,
   },
+  'control.queue-full': {
+    verb: ALWAYS,
+    text: () => 'WARNING: a control message was dropped, too many wait for the TLS session',
+  },
   'control.unknown': { verb: ALWAYS, text: (f) => `WARNING: Received unknown control message: ${f.text}` },
   'control.invalid-characters': {
     verb: ALWAYS,
@@ -186,6 +194,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
 
   // Push.
   'push.received': { verb: USUAL, text: (f) => `PUSH: Received control message: '${f.text}'` },
+  'push.too-large': { verb: ALWAYS, text: (f) => `PUSH: the server's options are refused: ${f.reason}` },
   'push.no-reply': { verb: ALWAYS, text: (f) => `No reply from server to push requests in ${f.seconds}s` },
   'push.unsupported-option': {
     verb: ALWAYS,
