@@ -12,6 +12,14 @@ const IP_TIMEOUT_MS = 10_000;
 /** What is kept of the output of one call. */
 const IP_OUTPUT_BYTES = 1 << 20;
 
+/** The program `ip`: what asks it takes it as a parameter, so that it can be asked for what it would do. */
+export interface IpProgram {
+  /** As {@link ip}. */
+  readonly run: (...args: readonly string[]) => Promise<string>;
+  /** As {@link ipEach}. */
+  readonly each: (commands: readonly string[]) => Promise<readonly (string | undefined)[]>;
+}
+
 /**
  * Runs iproute2's `ip` with the arguments as they are, no shell, and returns what it printed.
  *
@@ -68,6 +76,9 @@ export async function ipEach(commands: readonly string[]): Promise<readonly (str
   }
   return complaints;
 }
+
+/** The one of this system. */
+export const SYSTEM_IP: IpProgram = { run: ip, each: ipEach };
 
 function run(args: readonly string[], input: string | undefined): Promise<string> {
   return new Promise((resolve, reject) => {

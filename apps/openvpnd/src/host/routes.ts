@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import type { Say } from './interface.js';
-import { ip, ipEach } from './ip-command.js';
+import { type IpProgram, SYSTEM_IP } from './ip-command.js';
 
 /** One route into or around the tunnel, with text addresses. */
 export interface HostRoute {
@@ -25,11 +25,11 @@ export interface Gateway {
  * How the system reaches `address` now, or undefined when it does not.
  * OpenVPN: net_route_v4_best_gw(), net_route_v6_best_gw().
  */
-export async function gatewayTo(address: string): Promise<Gateway | undefined> {
+export async function gatewayTo(address: string, program: IpProgram = SYSTEM_IP): Promise<Gateway | undefined> {
   const family = address.includes(':') ? '-6' : '-4';
   let answer: unknown;
   try {
-    answer = JSON.parse(await ip('-j', family, 'route', 'get', address));
+    answer = JSON.parse(await program.run('-j', family, 'route', 'get', address));
   } catch {
     return undefined;
   }
@@ -39,9 +39,14 @@ export async function gatewayTo(address: string): Promise<Gateway | undefined> {
 }
 
 /** The IPv4 network in which a gateway stands, as its device is configured. */
-export async function localNetworkOf(gateway: Gateway): Promise<{ network: string; prefixBits: number } | undefined> {
+export async function localNetworkOf(
+  gateway: Gateway,
+  program: IpProgram = SYSTEM_IP,
+): Promise<{ network: string; prefixBits: number } | undefined> {
   if (gateway.gateway === undefined) return undefined;
-  const shown = await ip('-j', '-4', 'route', 'show', 'dev', gateway.device, 'scope', 'link').catch(() => '[]');
+  const shown = await program
+    .run('-j', '-4', 'route', 'show', 'dev', gateway.device, 'scope', 'link')
+    .catch(() => '[]');
   for (const row of JSON.parse(shown) as { dst?: string }[]) {
     const [network, bits] = (row.dst ?? '').split('/');
     if (bits === undefined || !ipaddr.IPv4.isValid(network)) continue;
@@ -57,12 +62,14 @@ export async function localNetworkOf(gateway: Gateway): Promise<{ network: strin
  */
 export class RouteKeeper {
   readonly #say: Say;
+  readonly #ip: IpProgram;
   readonly #added: HostRoute[] = [];
   /** Default routes that `redirect-gateway` without def1 took away, as `ip route show` words. */
   readonly #displaced: { family: 4 | 6; words: readonly string[] }[] = [];
 
-  constructor(say: Say) {
+  constructor(say: Say, program: IpProgram = SYSTEM_IP) {
     this.#say = say;
+    this.#ip = program;
   }
 
   /**
@@ -71,7 +78,7 @@ export class RouteKeeper {
    */
   async add(routes: readonly HostRoute[]): Promise<void> {
     for (const route of routes) this.#say(`net_route_v${route.family}_add: ${describe(route)}`);
-    const complaints = await ipEach(routes.map((route) => `route add ${words(route).join(' ')}`));
+    const complaints = await this.#ip.each(routes.map((route) => `route add ${words(route).join(' ')}`));
     for (const [index, route] of routes.entries()) {
       const complaint = complaints[index];
       if (complaint === undefined) this.#added.push(route);
@@ -84,14 +91,14 @@ export class RouteKeeper {
 
   /** Takes the present default routes of a family away, to be put back by {@link removeAll}. */
   async displaceDefault(family: 4 | 6): Promise<void> {
-    const shown = await ip(`-${family}`, 'route', 'show', 'default');
+    const shown = await this.#ip.run(`-${family}`, 'route', 'show', 'default');
     for (const line of shown.split('\n')) {
       const route = line.trim();
       if (route === '') continue;
       // Output-only words that `ip route add` does not take.
       const parts = route.split(/\s+/).filter((word) => word !== 'linkdown' && word !== 'dead');
       this.#say(`net_route_v${family}_del: ${route}`);
-      await ip(`-${family}`, 'route', 'del', ...parts);
+      await this.#ip.run(`-${family}`, 'route', 'del', ...parts);
       this.#displaced.push({ family, words: parts });
     }
   }
@@ -100,11 +107,11 @@ export class RouteKeeper {
   async removeAll(): Promise<void> {
     const added = this.#added.splice(0).reverse();
     for (const route of added) this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
-    await ipEach(added.map((route) => `route del ${words(route).join(' ')}`)).catch(() => {});
+    await this.#ip.each(added.map((route) => `route del ${words(route).join(' ')}`)).catch(() => {});
     for (let route = this.#displaced.pop(); route !== undefined; route = this.#displaced.pop()) {
       const { family, words: parts } = route;
       this.#say(`net_route_v${family}_add: ${parts.join(' ')}`);
-      await ip(`-${family}`, 'route', 'add', ...parts).catch((error: unknown) => {
+      await this.#ip.run(`-${family}`, 'route', 'add', ...parts).catch((error: unknown) => {
         this.#say(`ERROR: cannot restore the default route: ${String(error)}`);
       });
     }
