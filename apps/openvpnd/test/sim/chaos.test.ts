@@ -102,6 +102,9 @@ function story(seed: number): SimWorld {
       attacker.flood(50, 5, server.run.link, world.network.publicAddress(server.run.link), () => attacker.copy());
     }
   }
+  // A server that says goodbye takes two seconds.
+  world.advanceSeconds(3);
+  if (!server.running) server.start();
   world.network.conditions = {
     ...world.network.conditions,
     loss: 0,
