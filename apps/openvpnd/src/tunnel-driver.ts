@@ -24,12 +24,15 @@ export interface TunnelDriverOptions {
   readonly configure?: (imported: ImportedOptions) => Promise<void>;
 }
 
+/** The part of a run that a driver needs. */
+export type DriverRun = Pick<Run, 'clock' | 'inbox' | 'log'>;
+
 /**
  * Runs a tunnel on the event loop until a signal ends it, whether the system delivers it or the tunnel raises it, and executes what the
  * tunnel asks for meanwhile.
  */
 export class TunnelDriver {
-  readonly #run: Run;
+  readonly #run: DriverRun;
   readonly #options: TunnelDriverOptions;
   readonly #loop: EventLoop<TunnelAction>;
   #stopped = false;
@@ -41,7 +44,7 @@ export class TunnelDriver {
     this.#fail = reject;
   });
 
-  constructor(run: Run, options: TunnelDriverOptions) {
+  constructor(run: DriverRun, options: TunnelDriverOptions) {
     this.#run = run;
     this.#options = options;
     this.#loop = new EventLoop<TunnelAction>({

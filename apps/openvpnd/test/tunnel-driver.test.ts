@@ -9,14 +9,12 @@ import {
 import { type Instant, NEVER } from '@openvpnd/sans-io';
 import { SeededRandom, SimNetwork, SimTun, VirtualClock } from '@openvpnd/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type RunSignal, SignalInbox, type SignalInfo } from '../src/host/signals.js';
+import { DEVICE_LOST, type RunSignal, SignalInbox, type SignalInfo } from '../src/host/signals.js';
 import type { ImportedOptions } from '../src/import-options.js';
 import { DaemonLog } from '../src/log/daemon-log.js';
 import type { LineWriter } from '../src/log/line-writer.js';
-import type { Run } from '../src/run.js';
 import { NO_ACTIONS, type TunnelAction } from '../src/tunnel-action.js';
 import { type EndableTunnel, TunnelDriver, type TunnelDriverOptions } from '../src/tunnel-driver.js';
-import { optionsOf, SERVER } from './options-of.js';
 
 const SOFT: SignalInfo = { signal: 'SIGUSR1', source: 'soft', text: 'tls-error' };
 
@@ -80,14 +78,7 @@ function scene(options: Partial<TunnelDriverOptions> = {}) {
   const tunnel = new PlainTunnel();
   const lines: string[] = [];
   const writer: Pick<LineWriter, 'write'> = { write: (line) => lines.push(line) };
-  const run: Run = {
-    options: optionsOf(...SERVER).options,
-    log: new DaemonLog(writer as LineWriter, 3),
-    inbox,
-    clock,
-    random: new SeededRandom(2),
-    unixTime: () => 0,
-  };
+  const run = { log: new DaemonLog(writer as LineWriter, 3), inbox, clock };
   const driver = new TunnelDriver(run, { tunnel, link, tunMtu: 1500, ...options });
   const remote = network.publicAddress(peer);
   remote[ADDRESS_LINK] = link.id;
@@ -130,6 +121,23 @@ describe('what a tunnel asks for', () => {
     const failure = new Error('no such device');
     const bad = scene({ configure: () => Promise.reject(failure) });
     bad.driver.execute([{ type: 'configure', imported }]);
+    await expect(bad.driver.ended).rejects.toBe(failure);
+  });
+
+  test('a client key is judged; what the judge cannot do ends the run', async () => {
+    const action = {
+      type: 'verify-client-key',
+      requestId: 3,
+      metadata: { type: 0, value: new Uint8Array(1) },
+      describe: () => 'client',
+    } as unknown as Extract<TunnelAction, { type: 'verify-client-key' }>;
+    const asked: number[] = [];
+    const good = scene({ verifyClientKey: async ({ requestId }) => void asked.push(requestId) });
+    good.driver.execute([action]);
+    expect(asked).toEqual([3]);
+    const failure = new Error('no such program');
+    const bad = scene({ verifyClientKey: () => Promise.reject(failure) });
+    bad.driver.execute([action]);
     await expect(bad.driver.ended).rejects.toBe(failure);
   });
 
@@ -182,8 +190,8 @@ describe('what may break', () => {
     driver.setDevice(device);
     device.fail(new Error('file descriptor in bad state'));
     clock.advanceBy(1);
-    expect(await driver.ended).toEqual({ signal: 'SIGUSR1', source: 'soft', text: 'tun-stop' });
-    expect(lines).toEqual(['read from TUN/TAP tun7: file descriptor in bad state']);
+    expect(await driver.ended).toEqual({ signal: 'SIGUSR1', source: 'soft', text: DEVICE_LOST });
+    expect(lines).toEqual(['file descriptor in bad state']);
   });
 
   test('a link that is lost: the run fails', async () => {

@@ -5,7 +5,7 @@ import type { ClientConfigAnswer } from '../../src/client-config.js';
 import { Attacker } from './attacker.js';
 import type { SimClient } from './sim-client.js';
 import { TLS_CRYPT } from './sim-config.js';
-import { LONG, PATIENT } from './sim-scale.js';
+import { LONG } from './sim-scale.js';
 import type { SimServer } from './sim-server.js';
 import { SimWorld } from './sim-world.js';
 import { NO_FAULTS } from './traffic.js';
@@ -131,7 +131,7 @@ function story(seed: number): SimWorld {
 
 test.each(Array.from({ length: SEEDS }, (_, seed) => seed + 1))(
   'whatever happens, everybody comes back (seed %i)',
-  PATIENT,
+
   (seed) => {
     story(seed);
   },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LONG, PATIENT } from './sim-scale.js';
+import { LONG } from './sim-scale.js';
 import { SimWorld } from './sim-world.js';
 
 /** --hand-window's default. */
@@ -41,7 +41,7 @@ function distribution(runs: number, loss: number) {
   };
 }
 
-test(`${LONG ? 1000 : 200} handshakes with 30 % lost each way`, PATIENT, () => {
+test(`${LONG ? 1000 : 200} handshakes with 30 % lost each way`, () => {
   const result = distribution(LONG ? 1000 : 200, 0.3);
   if (LONG) console.log(result);
   expect(result.within).toBeGreaterThanOrEqual(0.995);

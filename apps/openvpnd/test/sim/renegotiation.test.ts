@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { TLS_CRYPT } from './sim-config.js';
-import { LONG, PATIENT } from './sim-scale.js';
+import { LONG } from './sim-scale.js';
 import { SimWorld } from './sim-world.js';
 import type { Flow } from './traffic.js';
 import { NO_FAULTS } from './traffic.js';
@@ -36,7 +36,7 @@ test.each([
   ['the client', 0, 60],
   ['the server', 60, 0],
   ['both', 60, 60],
-])('on a clean network %s renegotiates every minute for hours, and no packet is lost', PATIENT, (_, server, client) => {
+])('on a clean network %s renegotiates every minute for hours, and no packet is lost', (_, server, client) => {
   const world = new SimWorld({ seed: 1 });
   twoClients(world, [`reneg-sec ${server}`], [`reneg-sec ${client}`]);
   world.finishTraffic(HOURS * 3600);
@@ -52,7 +52,7 @@ test.each([
   expect(softResets(world, 'client0') > 0).toBe(client > 0 && server === 0);
 });
 
-test('without --reneg-sec the keys stay', PATIENT, () => {
+test('without --reneg-sec the keys stay', () => {
   const world = new SimWorld({ seed: 1 });
   twoClients(world, ['reneg-sec 0'], ['reneg-sec 0']);
   world.finishTraffic(HOURS * 3600);
@@ -60,7 +60,7 @@ test('without --reneg-sec the keys stay', PATIENT, () => {
   expect(world.traffic.lost).toBe(0);
 });
 
-test('on a bad network no session gets stuck for hours, and the heap does not grow', PATIENT, () => {
+test('on a bad network no session gets stuck for hours, and the heap does not grow', () => {
   const world = new SimWorld({ seed: 7, conditions: BAD });
   const flows = twoClients(world, ['reneg-sec 60'], ['reneg-sec 60']);
   world.advanceSeconds(1800);

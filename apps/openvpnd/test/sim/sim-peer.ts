@@ -90,6 +90,8 @@ export class SimRun<T extends EndableTunnel> {
       case 'configure':
         if (this.#configure) this.#loop.setDevice(this.#configure(action));
         return;
+      case 'verify-client-key':
+        throw new Error('no simulated server has --tls-crypt-v2-verify');
       case 'signal':
         this.stop();
         this.#ended(action.info);

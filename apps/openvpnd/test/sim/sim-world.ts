@@ -4,6 +4,7 @@ import type { Instant } from '@openvpnd/sans-io';
 import { type LinkConditions, SeededRandom, SimNetwork, type SimTun, VirtualClock } from '@openvpnd/testkit';
 import { SimClient, type SimClientOptions } from './sim-client.js';
 import { SimJournal } from './sim-journal.js';
+import './sim-scale.js';
 import { SimServer, type SimServerOptions } from './sim-server.js';
 import { Traffic } from './traffic.js';
 
