@@ -39,6 +39,8 @@ export interface ClientTunnelOptions {
   readonly replayWarnings: boolean;
   /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
+  /** Neither end pulls: the options are those of the configuration, and the peer may be the TLS client as well as the server. */
+  readonly pointToPoint: boolean;
   /** --connect-timeout: how long to wait for the first answer. */
   readonly connectTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
@@ -83,7 +85,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   start(now: Instant): readonly TunnelAction[] {
     this.#mux.addPeer(SLOT, this.#options.remote);
     this.#dataChannel.addPeer(SLOT, this.#options.peer, now);
-    this.#answerDeadline = now + this.#options.connectTimeoutMs;
+    // Who does not pull waits for its peer as long as it takes.
+    if (!this.#options.pointToPoint) this.#answerDeadline = now + this.#options.connectTimeoutMs;
     return this.#execute(now, this.#multi.start(now));
   }
 
@@ -233,13 +236,14 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
           logNegotiated(this.#options.log, action.options, { peer: this.#peer, auth: keyUse.auth, exitNotify });
         }
         return NO_ACTIONS;
-      case 'peer-initiated':
       case 'connected':
-      case 'control-message':
-        return NO_ACTIONS;
+        return this.#options.pointToPoint && !action.again ? this.#configureAlone(now) : NO_ACTIONS;
       case 'verify':
+        // Only the TLS server of two points is asked: its certificate policy has let the peer in already.
+        return this.#execute(now, this.#multi.handleVerdict(now, action.requestId, { type: 'accept' }));
+      case 'peer-initiated':
+      case 'control-message':
       case 'push-request':
-        // A server's business; the control channel of a client never asks it.
         return NO_ACTIONS;
       default:
         return assertNever(action);
@@ -277,6 +281,15 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
+  }
+
+  /** Nothing is pulled: the own options are all there is. */
+  #configureAlone(now: Instant): readonly TunnelAction[] {
+    const imported = this.#options.importOptions([]);
+    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
+    this.#peer = imported.peer;
+    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    return [{ type: 'configure', imported }];
   }
 
   #handleSignals(now: Instant): readonly TunnelAction[] {

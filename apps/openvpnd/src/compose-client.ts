@@ -7,7 +7,7 @@ import { InternalMux } from '@openvpnd/internal-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { ClientTunnel } from './client-tunnel.js';
-import { controlSettings } from './control-settings.js';
+import { controlSettings, isPointToPoint } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import { importOptions } from './import-options.js';
@@ -48,14 +48,15 @@ export interface ComposedClient {
  */
 export function composeClient(parts: ClientParts): ComposedClient {
   const { options, entry, engines, wraps, random, unixTime, wake, log } = parts;
+  const pointToPoint = isPointToPoint(options);
   const settings = controlSettings(options, entry, parts.credentials);
   const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
   const internalMux = new InternalMux({ role: 'client' });
   const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
   const tunnel = new ClientTunnel({
     multi: new TlsMulti({
-      role: 'client',
-      mode: 'p2mp',
+      role: options.tls.role,
+      mode: pointToPoint ? 'p2p' : 'p2mp',
       settings,
       engines,
       wraps: wraps.all,
@@ -77,6 +78,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
       for (const line of result.lines) parts.sayImported(line);
       return result.ok ? result.imported : undefined;
     },
+    pointToPoint,
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
     exitNotify: entry.exitNotify,
     retryAfterAuthFailure: options.client?.authRetry === 'nointeract',

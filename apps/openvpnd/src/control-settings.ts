@@ -48,9 +48,10 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
   const fallback = fallbackCipher(dataChannel.dataCiphersFallback);
   checkAuth(dataChannel.auth, fallback === undefined ? ciphers.value : [...ciphers.value, fallback]);
   const strings = optionsStringInput(options, entry, ciphers.value);
-  const ivProto = ownIvProto('p2mp', { exporter: true });
+  const pointToPoint = isPointToPoint(options);
+  const ivProto = ownIvProto(pointToPoint ? 'p2p' : 'p2mp', { exporter: true });
   const peerInfo = ownPeerInfo({
-    level: isServer ? 0 : tls.pushPeerInfo ? 3 : 2,
+    level: isServer ? 0 : tls.pushPeerInfo ? 3 : pointToPoint ? 1 : 2,
     version: OPENVPN_VERSION,
     platform: 'linux',
     tunMtuMax: Math.max(TUN_MTU_MAX, entry.tunMtu),
@@ -109,7 +110,8 @@ function optionsStringInput(
   const shared = controlWrap.kind === 'tls-crypt-v2' ? controlWrap.beside : controlWrap;
   return {
     role: options.tls.role,
-    pointToPoint: options.mode === 'p2p' && options.client === undefined,
+    pointToPoint: isPointToPoint(options),
+    ...pointToPointAddresses(options),
     deviceType: 'tun',
     tunMtu: entry.occMtu,
     protocol: 'udp',
@@ -119,6 +121,21 @@ function optionsStringInput(
     digestBytes: digestBytes(auth),
     tlsAuth: shared.kind === 'tls-auth',
     ...(shared.kind === 'tls-auth' && shared.direction !== undefined ? { keyDirection: shared.direction } : {}),
+  };
+}
+
+/** Whether two peers connect of which neither pulls: `tls-client` or `tls-server` alone. */
+export function isPointToPoint(options: Options): boolean {
+  return options.mode === 'p2p' && options.client === undefined;
+}
+
+/** What the options string of a point-to-point peer tells about its device. */
+function pointToPointAddresses({ device }: Options): Pick<OptionsStringInput, 'ifconfig' | 'tunIpv6'> {
+  const { ifconfig, ifconfigIpv6, ifconfigNowarn } = device;
+  const told = ifconfig !== undefined && !ifconfigNowarn && device.topology !== 'subnet';
+  return {
+    tunIpv6: ifconfigIpv6 !== undefined,
+    ...(told ? { ifconfig: { kind: 'point-to-point', local: ifconfig.local, remote: ifconfig.remoteOrNetmask } } : {}),
   };
 }
 

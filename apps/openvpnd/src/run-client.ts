@@ -29,6 +29,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
   const { authUserPass } = options.client ?? {};
   const credentials = authUserPass === undefined ? undefined : readCredentials(authUserPass);
   if (
+    options.tls.role === 'client' &&
     options.tls.remoteCertTls === undefined &&
     options.tls.verifyX509Name === undefined &&
     options.tls.remoteCertEku === undefined
@@ -93,7 +94,10 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
 async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Remote[]> {
   const { options, log, clock, inbox } = run;
   const { remote } = entry;
-  if (remote === undefined) throw new FatalError('a client needs --remote');
+  if (remote === undefined)
+    throw new FatalError(
+      '--remote is missing: to wait for a peer of any address is not supported yet without --server',
+    );
   const deadline = clock.now() + options.link.resolveRetrySeconds * 1000;
   for (;;) {
     try {

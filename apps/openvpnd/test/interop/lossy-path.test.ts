@@ -55,10 +55,10 @@ describe.skipIf(!ready)('a lossy path', () => {
           const path = await relay(site, 40 + index, faults);
           const clientEnd = await site.startClient(client, 0, wraps[mode]?.client, { remote: RELAY });
           await clientEnd.waitForLine(UP, HANDSHAKE_MS);
-          const answers = await ping(site.clientPlaces[0], '10.8.0.1', { count: 100, interval: 0.01 });
+          const answers = await ping(site.clientPlaces[0], '10.8.0.1', { count: 60, interval: 0.01 });
           // Each must pass both ways: (7/8)² is 77 %, and fewer with what is changed.
-          expect(answers.received).toBeGreaterThan(50);
-          expect(answers.received).toBeLessThan(100);
+          expect(answers.received).toBeGreaterThan(25);
+          expect(answers.received).toBeLessThan(60);
           for (const end of [serverEnd, clientEnd]) expect(end.countLines(/AUTH_FAILED|handshake failed/)).toBe(0);
           const { toTarget, fromTarget } = await path.finish();
           for (const counters of [toTarget, fromTarget]) expect(counters.lost).toBeGreaterThan(0);
