@@ -41,6 +41,9 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const { entry, remote, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
   const link = await openUdpSocket(options, entry, remote, say);
+  if (run.privileges.pending) {
+    say('NOTE: UID/GID downgrade will be delayed because of --client, --pull, or --up-delay');
+  }
   const from = formatLinkAddress(linkAddress(remote));
   const modules = composeClient({
     options,
@@ -68,6 +71,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       const device = await tunnelInterface.bringUp(imported.plan, remote);
       if (driver.stopped) return;
       driver.setDevice(device);
+      run.privileges.drop(say);
       connection.connected();
       say('Initialization Sequence Completed');
     },

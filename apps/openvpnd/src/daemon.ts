@@ -5,6 +5,7 @@ import { nodeClock } from '@openvpnd/event-loop/node';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
+import { Privileges } from './host/privileges.js';
 import { DEVICE_LOST, describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
 import { describeErrno, readSource, SourceFileError } from './host/source-files.js';
 import { closeStateFiles, openStateFiles, statusProblem } from './host/state-files.js';
@@ -32,6 +33,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
   process.stderr.on('error', () => {});
   const inbox = new SignalInbox();
   const bug = watchForBugs(inbox);
+  const privileges = new Privileges();
   const startDirectory = process.cwd();
   let pidFile: string | undefined;
   try {
@@ -49,7 +51,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
         }
         pidFile = read.options.process.pidFile;
       }
-      const info = await runOnce(read, inbox);
+      const info = await runOnce(read, inbox, privileges);
       if (info === undefined) return EXIT_ERROR;
       if (bug.seen) return EXIT_ERROR;
       if (info.signal !== 'SIGHUP') return EXIT_GOOD;
@@ -173,7 +175,11 @@ function complain(errors: readonly string[]): number {
 }
 
 /** One run with one reading of the options. Undefined: it ended with a fatal error, which is told. */
-async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): Promise<SignalInfo | undefined> {
+async function runOnce(
+  { options, log, writer }: Reading,
+  inbox: SignalInbox,
+  privileges: Privileges,
+): Promise<SignalInfo | undefined> {
   const clock = nodeClock();
   const epoch = Date.now() - clock.now();
   const files = await openStateFiles(options, (line) => log.say(1, line));
@@ -181,6 +187,7 @@ async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): P
     options,
     log,
     inbox,
+    privileges,
     files,
     clock,
     random: systemRandom,
@@ -189,6 +196,7 @@ async function runOnce({ options, log, writer }: Reading, inbox: SignalInbox): P
   for (const line of versionLines().slice(0, 2)) log.say(1, line);
   const tunnelInterface = nativeInterface(run);
   try {
+    privileges.prepare(options, (line) => log.say(1, line));
     const info = options.mode === 'server' ? await serve(run, tunnelInterface) : await runClient(run, tunnelInterface);
     await tunnelInterface.takeDown();
     log.say(1, describeSignal(info, 'process'));

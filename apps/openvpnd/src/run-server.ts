@@ -66,6 +66,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   let stopStatus = (): void => {};
   const [title] = versionLines();
   try {
+    run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
     if (server.poolIpv6 !== undefined) {

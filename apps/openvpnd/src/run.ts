@@ -1,6 +1,7 @@
 import type { Options } from '@openvpnd/config';
 import type { Clock } from '@openvpnd/event-loop';
 import type { Instant, Random } from '@openvpnd/sans-io';
+import type { Privileges } from './host/privileges.js';
 import type { SignalInbox } from './host/signals.js';
 import type { StateFiles } from './host/state-files.js';
 import type { DaemonLog } from './log/daemon-log.js';
@@ -10,6 +11,7 @@ export interface Run {
   readonly options: Options;
   readonly log: DaemonLog;
   readonly inbox: SignalInbox;
+  readonly privileges: Privileges;
   /** Opened once, before privileges are given up. */
   readonly files: StateFiles;
   readonly clock: Clock;

@@ -79,6 +79,9 @@ export interface Draft {
   pidFile?: string;
   scriptSecurity?: number;
   persistTun?: boolean;
+  user?: string;
+  group?: string;
+  nice?: number;
   environment: EnvironmentVariable[];
   forwardCompatible?: boolean;
   ignoredOptions: Set<string>;

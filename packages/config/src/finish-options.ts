@@ -33,6 +33,9 @@ export function finishOptions(draft: Draft): Finished {
       pidFile: draft.pidFile,
       scriptSecurity: draft.scriptSecurity ?? 1,
       persistTun: draft.persistTun ?? false,
+      user: draft.user,
+      group: draft.group,
+      nice: draft.nice,
       environment: draft.environment,
     },
     log: {

@@ -175,5 +175,6 @@ extern const pio_function pio_aead_functions[];
 extern const pio_function pio_port_functions[];
 extern const pio_function pio_tun_functions[];
 extern const pio_function pio_udp_functions[];
+extern const pio_function pio_privilege_functions[];
 
 #endif

@@ -46,6 +46,12 @@ export interface NativeAddon {
   tunRead(port: NativeIndex, vector: NativeIndex, count: number): number;
   tunWrite(port: NativeIndex, vector: NativeIndex, count: number): void;
 
+  findUser(name: string): number;
+  findGroup(name: string): number;
+  keepCapabilities(): number;
+  confineToNetAdmin(): number;
+  passNetAdmin(whether: boolean): number;
+
   udpOpen(family: 4 | 6, v6only: boolean, link: number): NativeIndex;
   udpBuffer(port: NativeIndex, send: boolean, bytes: number, force: boolean): number;
   udpMark(port: NativeIndex, mark: number): number;

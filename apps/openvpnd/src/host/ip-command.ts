@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { withNetAdmin } from '@openvpnd/packet-io';
 import { describeErrno } from './source-files.js';
 
 /** The `ip` program did not do what it was told. `code` is stable; the message names the command and what `ip` said. */
@@ -84,7 +85,7 @@ function run(args: readonly string[], input: string | undefined): Promise<string
   return new Promise((resolve, reject) => {
     // A fixed environment: neither the locale nor NODE_OPTIONS nor a pushed variable reaches the child.
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin', LC_ALL: 'C' };
-    const child = spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = withNetAdmin(() => spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'pipe'] }));
     // Not spawn's own timeout: that one keeps the process alive when there was nothing to start.
     const timer = setTimeout(() => child.kill('SIGKILL'), IP_TIMEOUT_MS);
     let output = '';

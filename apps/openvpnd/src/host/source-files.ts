@@ -39,6 +39,22 @@ export function errnoOf(code: string | undefined): number | '?' {
  */
 export function readSource(source: FileSource): Buffer {
   if (source.kind === 'inline') return Buffer.from(source.text, 'utf8');
+  const kept = KEPT.get(source);
+  if (kept !== undefined && source.option !== 'crl-verify') return Buffer.from(kept);
+  try {
+    const content = readFile(source);
+    KEPT.set(source, Buffer.from(content));
+    return content;
+  } catch (error) {
+    if (kept === undefined) throw error;
+    return Buffer.from(kept);
+  }
+}
+
+/** What was read for the options that are in force: after --user a restart could not read a key again (--persist-key, always on). Lists of revoked certificates are read anew where that works. */
+const KEPT: WeakMap<FileSource, Buffer> = new WeakMap();
+
+function readFile(source: Extract<FileSource, { readonly kind: 'file' }>): Buffer {
   const { option, path } = source;
   let descriptor: number | undefined;
   try {

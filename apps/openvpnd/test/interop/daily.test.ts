@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Program, Site, TestPki } from './tunnel-lab.js';
+import { type Program, Site, startProgram, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
-const ready = labReady('openvpn', 'ping');
+const ready = labReady('openvpn', 'ping', 'openssl');
 
 /** A file that a stock server, an administrator and an accident have written. */
 const POOL_FILE = `nobody,10.8.0.9,
@@ -16,6 +17,16 @@ old,10.8.0.30
 empty,,
 v6only,,fd08::1020
 `;
+
+/** Where the packages of distributions have them; an installation without documents has none. */
+const SAMPLES = '/usr/share/doc/openvpn/examples/sample-config-files';
+
+/** Not in a user namespace that knows one user alone. */
+function nobodyIsMapped(): boolean {
+  return readFileSync('/proc/self/uid_map', 'utf8')
+    .split('\n')
+    .some((line) => Number(line.trim().split(/\s+/)[2]) > 65_534);
+}
 
 describe.skipIf(!ready)('what a server in daily use is configured with', () => {
   let tls: TestPki;
@@ -87,6 +98,100 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         '\nCLIENT_LIST,client1,10.77.1.2:P,10.8.0.2,fd08::1000,BYTES,BYTES,DATE,TIME,UNDEF,0,0,AES-',
       );
     }));
+
+  test.skipIf(!nobodyIsMapped())('user and group: root is given up, and restarts, files and routes still work', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls);
+      const status = join(lab.directory, 'status');
+      const drop = ['user nobody', 'group nogroup'];
+      const lines = /UID set to nobody|GID set to nogroup|Capabilities retained: CAP_NET_ADMIN/;
+      for (const program of ['openvpn', 'openvpnd'] as const) {
+        const server = await site.startServer(program, [...drop, `status ${status} 1`]);
+        const client = await site.connectClient(program, 0, [...drop, 'persist-tun', 'route 10.50.0.0 255.255.0.0']);
+        for (const running of [server, client]) {
+          expect(running.countLines(lines)).toBe(3);
+          // All threads, not the first alone.
+          for (const task of readdirSync(`/proc/${running.pid}/task`)) {
+            const [, ...ids] = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m.exec(
+              readFileSync(`/proc/${running.pid}/task/${task}/status`, 'utf8'),
+            ) ?? [''];
+            expect(ids).toEqual(['65534', '65534', '65534']);
+          }
+        }
+        expect(client.countLines(/NOTE: UID\/GID downgrade will be delayed/)).toBe(1);
+        await soon(() => readFileSync(status, 'utf8').includes('client1'));
+        for (const [running, preserved] of [
+          [client, 1],
+          [server, 1],
+        ] as const) {
+          const from = running.lines.length;
+          running.signal('SIGUSR1');
+          await running.waitForLine(UP, UP_TIMEOUT_MS, from);
+          expect(running.countLines(/Preserving previous TUN\/TAP instance/)).toBe(preserved);
+        }
+        expect(await site.clientPlaces[0].ip('route')).toContain('10.50.0.0/16');
+        client.signal('SIGTERM');
+        expect((await client.waitForEnd(5000)).status).toBe(0);
+        expect(await site.clientPlaces[0].ip('route')).not.toContain('10.50.0.0/16');
+        server.signal('SIGTERM');
+        expect((await server.waitForEnd(5000)).status).toBe(0);
+      }
+      const refused = startProgram(site.serverPlace, 'openvpnd', [
+        ...['--config', join(lab.directory, 'server-openvpnd.conf')],
+        ...['--user', 'no-such-user'],
+      ]);
+      expect((await refused.waitForEnd(5000)).status).toBe(1);
+      expect(refused.countLines(/failed to find UID for user no-such-user/)).toBe(1);
+    }),
+  );
+
+  test.skipIf(!existsSync(join(SAMPLES, 'server.conf')))('the sample configurations run as they are', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls);
+      const certificate = await tls.client('client');
+      const { directory } = lab;
+      const put = (name: string, text: string): void => writeFileSync(join(directory, name), text, { mode: 0o600 });
+      put('ca.crt', tls.pki.ca);
+      put('server.crt', tls.server.cert);
+      put('server.key', tls.server.key);
+      put('client.crt', certificate.cert);
+      put('client.key', certificate.key);
+      execFileSync('openssl', [
+        'genpkey',
+        '-genparam',
+        '-algorithm',
+        'DH',
+        '-pkeyopt',
+        'group:ffdhe2048',
+        '-out',
+        join(directory, 'dh2048.pem'),
+      ]);
+      // Where the files are and who the server is: no more than that is other than in the samples.
+      const sample = (name: string): string => readFileSync(join(SAMPLES, name), 'utf8');
+      put('server.conf', sample('server.conf').replaceAll('/var/log/openvpn/', ''));
+      put(
+        'client.conf',
+        sample('client.conf').replace(/^remote my-server-1 /m, `remote ${site.serverAddresses.ipv4} `),
+      );
+      for (const [atServer, atClient] of [
+        ['openvpnd', 'openvpn'],
+        ['openvpn', 'openvpnd'],
+      ] as const) {
+        const server = startProgram(site.serverPlace, atServer, ['--cd', directory, '--config', 'server.conf']);
+        await server.waitForLine(UP, UP_TIMEOUT_MS);
+        const client = startProgram(site.clientPlaces[0], atClient, ['--cd', directory, '--config', 'client.conf']);
+        await client.waitForLine(UP, UP_TIMEOUT_MS);
+        expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
+        client.signal('SIGTERM');
+        expect((await client.waitForEnd(5000)).status).toBe(0);
+        server.signal('SIGTERM');
+        expect((await server.waitForEnd(8000)).status).toBe(0);
+        expect(readFileSync(join(directory, 'ipp.txt'), 'utf8')).toBe('client,10.8.0.2,\n');
+        expect(readFileSync(join(directory, 'openvpn-status.log'), 'utf8')).toMatch(/^OpenVPN CLIENT LIST\n/);
+        rmSync(join(directory, 'ipp.txt'));
+      }
+    }),
+  );
 });
 
 /** What SIGUSR2 makes a program print, without times. */

@@ -52,6 +52,18 @@ export const PROCESS_HANDLERS: Handlers = {
     draft.pidFile = textAt(statement, 0);
     return undefined;
   },
+  user(draft, statement) {
+    draft.user = textAt(statement, 0);
+    return undefined;
+  },
+  group(draft, statement) {
+    draft.group = textAt(statement, 0);
+    return undefined;
+  },
+  nice(draft, statement) {
+    draft.nice = numberAt(statement, 0);
+    return undefined;
+  },
   'script-security'(draft, statement) {
     draft.scriptSecurity = numberAt(statement, 0);
     return undefined;

@@ -14,6 +14,11 @@ export interface ProcessOptions {
   readonly scriptSecurity: number;
   /** `persist-tun`. */
   readonly persistTun: boolean;
+  /** `user`, `group`: by name. */
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  /** `nice`: what is added to the priority's number. */
+  readonly nice: number | undefined;
   /** `setenv` in order, without FORWARD_COMPATIBLE and opt. */
   readonly environment: readonly EnvironmentVariable[];
 }
