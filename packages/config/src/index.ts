@@ -52,6 +52,7 @@ export type { DataChannelOptions, RenegotiationOptions, TlsOptions, TlsVersion }
 export { describeKind, type ParameterKind } from './parameter-kind.js';
 export { type OptionsResult, parseArguments, parseConfigText } from './parse-options.js';
 export type { Protocol } from './protocol.js';
+export { applyPushUpdate, type UpdatedOptions } from './push-update.js';
 export {
   MAX_PULLED_OPTIONS,
   type PulledOptions,
