@@ -1,5 +1,5 @@
 // `node scripts/interop-document.mjs`: runs the interoperability tests and writes docs/interop.md from what passed: feature × who serves whom.
-// A test that does not name both programs stands below the table. Arguments are passed to vitest.
+// A test that does not name both programs is not about interoperability and is left out. Arguments are passed to vitest.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,13 +45,14 @@ function document(tests) {
   const sections = new Map();
   for (const { ancestorTitles, title, status } of tests) {
     if (status !== 'passed' && status !== 'failed') continue;
+    const roles = ROLES.exec(title);
+    if (roles === null) continue;
     const section = sections.get(ancestorTitles.join(' ')) ?? new Map();
     sections.set(ancestorTitles.join(' '), section);
-    const roles = ROLES.exec(title);
-    const feature = roles ? title.replace(ROLES, '').replace(/^[\s:,]+|[\s:,]+$/g, '') : title;
-    const row = section.get(feature || 'connects and carries packets') ?? {};
-    section.set(feature || 'connects and carries packets', row);
-    const column = roles ? `${roles[1]} ${roles[2]}` : 'other';
+    const feature = title.replace(ROLES, '').replace(/^[\s:,]+|[\s:,]+$/g, '') || 'connects and carries packets';
+    const row = section.get(feature) ?? {};
+    section.set(feature, row);
+    const column = `${roles[1]} ${roles[2]}`;
     row[column] = status === 'passed' && row[column] !== 'fails' ? 'yes' : 'fails';
   }
   const stock = spawnSync('openvpn', ['--version'], { encoding: 'utf8' }).stdout.split(' ').slice(0, 2).join(' ');
@@ -61,20 +62,19 @@ function document(tests) {
     `Written by \`node scripts/interop-document.mjs\` from a run of the interoperability tests. The peer is ${stock}; versions 2.4, 2.5 and 2.7 are`,
     'covered by recorded packets and computed vectors in the tests of the packages, not here.',
     '',
-    '`yes`: the tests of that line passed. Empty: there is no test for that pair. Tests that are not about a pair of programs have their result in the',
-    'last column.',
+    '`yes`: the tests of that line passed. Empty: there is no test for that pair.',
   ];
   for (const [name, rows] of sections) {
     lines.push(
       '',
       `## ${name}`,
       '',
-      `| feature | ${PAIRS.map(([s, c]) => `${s} serves ${c}`).join(' | ')} | |`,
-      '|---|---|---|---|---|',
+      `| feature | ${PAIRS.map(([s, c]) => `${s} serves ${c}`).join(' | ')} |`,
+      '|---|---|---|---|',
     );
     for (const [feature, row] of rows) {
       const cells = PAIRS.map(([server, client]) => row[`${server} ${client}`] ?? '');
-      lines.push(`| ${feature.replaceAll('|', '\\|')} | ${cells.join(' | ')} | ${row.other ?? ''} |`);
+      lines.push(`| ${feature.replaceAll('|', '\\|')} | ${cells.join(' | ')} |`);
     }
   }
   return `${lines.join('\n')}\n`;

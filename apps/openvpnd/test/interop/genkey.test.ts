@@ -21,7 +21,7 @@ describe.skipIf(!ready)('genkey', () => {
   for (const maker of ['openvpnd', 'openvpn'] as const) {
     const user = maker === 'openvpn' ? 'openvpnd' : 'openvpn';
 
-    test(`keys made by ${maker} serve server ${user}, client ${maker} and the other way round`, () =>
+    test(`keys made by ${maker} serve ${user} and ${maker} in both roles`, () =>
       Lab.use(async (lab) => {
         const site = await Site.create(lab, tls);
         const place = site.serverPlace;
