@@ -5,7 +5,7 @@ import { FakeTlsFactory, fakeCertificate, type SimLink, SimTun } from '@openvpnd
 import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
 import type { ClientTunnel } from '../../src/client-tunnel.js';
 import { type ComposedClient, composeClient } from '../../src/compose-client.js';
-import { controlWraps } from '../../src/control-wraps.js';
+import { type ControlWraps, controlWraps } from '../../src/control-wraps.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import type { TunnelPlanInput } from '../../src/tunnel-plan.js';
 import { clientOptions } from './sim-config.js';
@@ -25,6 +25,8 @@ export interface SimClientOptions {
   readonly port?: number;
   /** Real TLS instead of the fake one. */
   readonly engines?: TlsEngineFactory;
+  /** Other protection of control packets than the configuration's. */
+  readonly wraps?: ControlWraps;
   /** The first connection begins that much later. */
   readonly afterMs?: number;
 }
@@ -164,7 +166,7 @@ export class SimClient {
           certificates: [fakeCertificate(commonName, { issuer: this.#settings.issuer ?? CA })],
           verify: trustCa,
         }),
-      wraps: controlWraps(this.options, entry),
+      wraps: this.#settings.wraps ?? controlWraps(this.options, entry),
       credentials: undefined,
       backend: world.backend,
       random: world.random.fork(id),
