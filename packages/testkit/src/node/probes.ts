@@ -27,16 +27,27 @@ export interface PingSettings {
   readonly size?: number;
 }
 
+/** A reply that is later counts as lost. */
+const LATE_SECONDS = 2;
+
 /** Pings from inside `from` (iputils) and gives the times. Replies that are late by more than two seconds count as lost. */
 export async function ping(from: LabNamespace, target: string, settings: PingSettings = {}): Promise<EchoResult> {
   const count = settings.count ?? 5;
   const interval = settings.interval ?? 0.2;
-  const done = await from.run(
-    'ping',
-    pingArguments(target, { ...settings, count, interval }),
-    (count * interval + 15) * 1000,
-  );
-  return parsePing(done.output);
+  // Endless: with a count, ping leaves an interval after its last request and calls a reply lost that a busy machine brings later.
+  const running = from.start('ping', pingArguments(target, { ...settings, count: undefined, interval }));
+  // On a busy machine it also takes longer to send them all.
+  const last = new RegExp(`icmp_seq=${count} .*time=`);
+  await running.waitForLine(last, (2 * count * interval + LATE_SECONDS) * 1000).catch(() => {});
+  const timesMs = new Map<number, number>();
+  for (const line of running.lines) {
+    const reply = /icmp_seq=(\d+) .*time=([\d.]+) ms/.exec(line);
+    const sequence = Number(reply?.[1]);
+    if (reply !== null && sequence <= count && !timesMs.has(sequence)) timesMs.set(sequence, Number(reply[2]));
+  }
+  await running.stop();
+  const times = [...timesMs.values()];
+  return { sent: count, received: times.length, timesMs: times, medianMs: median(times) };
 }
 
 /** A ping that runs until {@link ContinuousPing.finish}. */
