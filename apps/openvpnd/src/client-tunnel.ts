@@ -41,6 +41,8 @@ export interface ClientTunnelOptions {
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
   /** Neither end pulls: the options are those of the configuration, and the peer may be the TLS client as well as the server. */
   readonly pointToPoint: boolean;
+  /** --session-timeout, until the server has pushed another; Infinity: none. */
+  readonly sessionTimeoutMs: number;
   /** --connect-timeout: how long to wait for the first answer. */
   readonly connectTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
@@ -64,6 +66,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   /** Of the key that was installed last. */
   #shape: DataPacketShape | undefined;
   #answerDeadline: Instant = NEVER;
+  #sessionEnd: Instant = NEVER;
   /** Set while we say goodbye. */
   #exit:
     | { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean }
@@ -87,6 +90,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel.addPeer(SLOT, this.#options.peer, now);
     // Who does not pull waits for its peer as long as it takes.
     if (!this.#options.pointToPoint) this.#answerDeadline = now + this.#options.connectTimeoutMs;
+    this.#sessionEnd = now + this.#options.sessionTimeoutMs;
     return this.#execute(now, this.#multi.start(now));
   }
 
@@ -124,6 +128,10 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       this.#options.log?.info('client.server-poll-timeout');
       return join(actions, this.#end('SIGUSR1', 'server_poll'));
     }
+    if (now >= this.#sessionEnd) {
+      this.#options.log?.info('client.session-timeout');
+      return join(actions, this.#end('SIGTERM', 'session-timeout'));
+    }
     this.#dataChannel.handleTimeout(now, out);
     actions = join(actions, this.#continueExit(now, out));
     this.#mux.addressBatch(out);
@@ -132,7 +140,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
-    const own = earliest(this.#answerDeadline, this.#exit?.next ?? NEVER);
+    const own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
     return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
 
@@ -278,6 +286,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     const imported = this.#options.importOptions(pushed);
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
     this.#peer = imported.peer;
+    this.#sessionEnd = now + imported.sessionTimeoutMs;
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
@@ -312,6 +321,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         this.#options.log?.info('client.inactivity-timeout', { action: 'ping-exit' });
         return this.#end('SIGTERM', 'ping-exit');
       case 'inactive':
+        this.#options.log?.info('client.inactivity-timeout', { action: 'inactive' });
         return this.#end('SIGTERM', 'inactive');
       case 'key-in-use':
         return this.#execute(now, this.#multi.handleKeyInUse(now, signal.keyId));

@@ -12,7 +12,7 @@ import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import { importOptions } from './import-options.js';
 import { keyUse } from './install-keys.js';
-import { peerSettings } from './peer-settings.js';
+import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
 
 /** The options of a client, and what one connection needs of the world around it. */
 export interface ClientParts {
@@ -79,6 +79,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
       return result.ok ? result.imported : undefined;
     },
     pointToPoint,
+    sessionTimeoutMs: sessionTimeoutMs(options),
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
     exitNotify: entry.exitNotify,
     retryAfterAuthFailure: options.client?.authRetry === 'nointeract',

@@ -12,7 +12,7 @@ import type { ClientConfigAnswer } from './client-config.js';
 import { controlSettings } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
 import { keyUse } from './install-keys.js';
-import { peerSettings } from './peer-settings.js';
+import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
 import type { PeerDescription, ServerPeer } from './server-peer.js';
 import { ServerTunnel } from './server-tunnel.js';
 
@@ -95,6 +95,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
       }),
     addressing,
     peer: peerSettings(options),
+    sessionTimeoutMs: sessionTimeoutMs(options),
     keyUse: keyUse(options, entry),
     occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
     replayWarnings: options.log.replayWarnings,

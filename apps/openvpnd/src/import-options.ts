@@ -7,7 +7,7 @@ import {
 } from '@openvpnd/config';
 import type { PulledOptions as NegotiatedByPush, ProtocolFlag } from '@openvpnd/control-processor';
 import type { PeerSettings } from '@openvpnd/data-channel';
-import { pulledPeerSettings } from './peer-settings.js';
+import { pulledPeerSettings, sessionTimeoutMs } from './peer-settings.js';
 import type { RedirectGateway, TunnelPlanInput } from './tunnel-plan.js';
 
 /** What a client makes of the options that its server pushed, together with its own. */
@@ -17,6 +17,8 @@ export interface ImportedOptions {
   readonly negotiated: NegotiatedByPush;
   /** Timers and limits of the data channel from now on. */
   readonly peer: PeerSettings;
+  /** How long the connection may last from now on; Infinity: as long as it likes. */
+  readonly sessionTimeoutMs: number;
   /** How the device and the routes are to be. */
   readonly plan: TunnelPlanInput;
 }
@@ -59,6 +61,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
       pulled,
       negotiated: negotiatedByPush(pulled),
       peer: pulledPeerSettings(options, pulled),
+      sessionTimeoutMs: sessionTimeoutMs(options, pulled),
       plan: planInput(options, entry, pulled),
     },
   };

@@ -29,6 +29,9 @@ export function logNegotiated(log: Log, options: NegotiatedOptions, surroundings
   const timers: string[] = [];
   if (peer.pingMs !== undefined) timers.push(`ping ${peer.pingMs / 1000}`);
   if (peer.silence !== undefined) timers.push(`${peer.silence.signal} ${peer.silence.ms / 1000}`);
+  const { inactive } = peer;
+  if (inactive !== undefined)
+    timers.push(`inactive ${inactive.ms / 1000}${inactive.bytes > 0 ? ` ${inactive.bytes}` : ''}`);
   if (timers.length > 0) log.info('data-channel.timers', { text: timers.join(', ') });
   const flags: string[] = [];
   if (options.ccExit) flags.push('cc-exit');

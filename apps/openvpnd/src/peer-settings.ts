@@ -1,5 +1,6 @@
 import type { Options, PingOptions, PulledOptions } from '@openvpnd/config';
 import type { PeerSettings } from '@openvpnd/data-channel';
+import { NEVER } from '@openvpnd/sans-io';
 
 /** Timers and limits of a peer's data channel, from the options alone: a server's clients, and a client before it has pulled. */
 export function peerSettings(options: Options): PeerSettings {
@@ -23,13 +24,23 @@ export function pulledPeerSettings(options: Options, pulled: PulledOptions): Pee
       ...(pulled.pingTimeout === undefined
         ? {}
         : { timeout: pulled.pingTimeout.seconds === 0 ? undefined : pulled.pingTimeout }),
+      ...(pulled.inactive === undefined ? {} : { inactive: pulled.inactive }),
     }),
   };
 }
 
-function timers(ping: Pick<PingOptions, 'sendSeconds' | 'timeout'>): PeerSettings {
-  const { timeout } = ping;
+/** --session-timeout of the options, or as the server pushed it; Infinity: none. */
+export function sessionTimeoutMs(options: Options, pulled?: PulledOptions): number {
+  return (pulled?.sessionTimeoutSeconds ?? options.ping.sessionTimeoutSeconds ?? 0) * 1000 || NEVER;
+}
+
+function timers(ping: Pick<PingOptions, 'sendSeconds' | 'timeout' | 'inactive'>): PeerSettings {
+  const { timeout, inactive } = ping;
   return {
+    inactive:
+      inactive === undefined || inactive.seconds === 0
+        ? undefined
+        : { ms: inactive.seconds * 1000, bytes: inactive.bytes },
     pingMs: ping.sendSeconds === 0 ? undefined : ping.sendSeconds * 1000,
     silence:
       timeout === undefined

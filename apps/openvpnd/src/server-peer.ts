@@ -2,7 +2,7 @@ import type { ClientConfig } from '@openvpnd/config';
 import type { TlsMulti } from '@openvpnd/control-processor';
 import type { Prefix } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
-import type { Instant, Log } from '@openvpnd/sans-io';
+import { type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { VirtualAddresses } from './pushed-options.js';
 
 /** How log lines call a client. */
@@ -46,6 +46,8 @@ export class ServerPeer {
   controlBytesOut = 0;
   /** OpenVPN's name of the cipher of that key. */
   cipherName: string | undefined;
+  /** When --session-timeout ends it. */
+  sessionEnd: Instant = NEVER;
   /** The tunnel carries data. */
   established = false;
   /** Its first packet, which waits until its client key is judged; everything else from it is dropped meanwhile. */

@@ -51,6 +51,8 @@ export interface ServerTunnelOptions {
   readonly addressing: ClientAddressing;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
+  /** --session-timeout; Infinity: none. */
+  readonly sessionTimeoutMs: number;
   readonly keyUse: KeyUse;
   /** What OCC messages are answered with. */
   readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
@@ -144,7 +146,10 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#awake.clear();
     for (const slot of awake) this.#drive(now, slot, actions, (multi) => multi.handleWake(now));
     // Each at most once a turn, whatever its next deadline is.
-    for (const slot of this.#takeDue(now)) this.#drive(now, slot, actions, (multi) => multi.handleTimeout(now));
+    for (const slot of this.#takeDue(now)) {
+      this.#endSession(now, slot);
+      this.#drive(now, slot, actions, (multi) => multi.handleTimeout(now));
+    }
     this.#dataChannel.handleTimeout(now, out);
     this.#mux.addressBatch(out);
     this.#handleSignals(now, actions);
@@ -319,6 +324,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       createLog: this.#options.peerLog,
       createMulti: (peerLog) => this.#options.createMulti(slot, origin, peerLog),
     });
+    peer.sessionEnd = now + this.#options.sessionTimeoutMs;
     const instance = this.#multiContext.add(slot, peer);
     this.#mux.addPeer(slot, address);
     this.#dataChannel.addPeer(slot, this.#options.peer, now);
@@ -335,6 +341,14 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       if (multi.heardAt === now) this.#dataChannel.noteControlReceived(slot, now);
       return todo;
     });
+  }
+
+  /** OpenVPN: check_session_timeout(). */
+  #endSession(now: Instant, slot: number): void {
+    const instance = this.#multiContext.bySlot(slot);
+    if (instance === undefined || now < instance.modules.sessionEnd) return;
+    instance.modules.log.info('server.session-timeout');
+    this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'session-timeout' });
   }
 
   #takeDue(now: Instant): readonly number[] {
@@ -372,7 +386,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       if (instance.modules.removed) return;
       this.#executeOne(now, instance, action, actions);
     }
-    if (!instance.modules.removed) this.#deadlines.set(instance.slot, instance.modules.multi.nextTimeout());
+    const { multi, removed, sessionEnd } = instance.modules;
+    if (!removed) this.#deadlines.set(instance.slot, earliest(multi.nextTimeout(), sessionEnd));
   }
 
   #executeOne(now: Instant, instance: Instance, action: ControlAction, actions: TunnelAction[]): void {
@@ -524,6 +539,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: signal.type });
         return;
       case 'inactive':
+        log.info('server.inactivity-timeout', { action: signal.type });
         this.#removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'inactive' });
         return;
       case 'key-in-use':

@@ -106,6 +106,8 @@ export interface Draft {
   pingSeconds?: number;
   pingTimeout?: { seconds: number; action: 'restart' | 'exit' };
   pingTimerRemote?: boolean;
+  inactive?: { seconds: number; bytes: number };
+  sessionTimeoutSeconds?: number;
   replayWindow?: { packets: number; seconds: number };
   // Device and routes
   dev?: string;

@@ -81,6 +81,8 @@ function finishPing(draft: Draft): PingOptions {
     sendSeconds: draft.pingSeconds ?? 0,
     timeout: draft.pingTimeout === undefined || draft.pingTimeout.seconds === 0 ? undefined : draft.pingTimeout,
     onlyWithRemote: draft.pingTimerRemote ?? false,
+    inactive: draft.inactive,
+    sessionTimeoutSeconds: draft.sessionTimeoutSeconds,
   };
 }
 

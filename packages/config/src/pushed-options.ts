@@ -31,6 +31,10 @@ export interface PulledOptions {
   /** `seconds` 0 switches the timeout off. */
   readonly pingTimeout: { readonly seconds: number; readonly action: 'restart' | 'exit' } | undefined;
   readonly pingTimerRemote: boolean;
+  /** `seconds` 0 switches the limit off. */
+  readonly inactive: { readonly seconds: number; readonly bytes: number } | undefined;
+  /** 0 switches the limit off. */
+  readonly sessionTimeoutSeconds: number | undefined;
   readonly tunMtu: number | undefined;
   readonly sendBufferBytes: number | undefined;
   readonly receiveBufferBytes: number | undefined;
@@ -163,6 +167,8 @@ function collect(draft: Draft): PulledOptions {
     pingSeconds: draft.pingSeconds,
     pingTimeout: draft.pingTimeout,
     pingTimerRemote: draft.pingTimerRemote ?? false,
+    inactive: draft.inactive,
+    sessionTimeoutSeconds: draft.sessionTimeoutSeconds,
     tunMtu: draft.entry.tunMtu,
     sendBufferBytes: draft.sendBufferBytes,
     receiveBufferBytes: draft.receiveBufferBytes,

@@ -218,8 +218,11 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'client.inactivity-timeout': {
     verb: ALWAYS,
     text: (f) =>
-      `[${f.commonName ?? 'server'}] Inactivity timeout (--${f.action}), ${f.action === 'ping-exit' ? 'exiting' : 'restarting'}`,
+      f.action === 'inactive'
+        ? 'Inactivity timeout (--inactive), exiting'
+        : `[${f.commonName ?? 'server'}] Inactivity timeout (--${f.action}), ${f.action === 'ping-exit' ? 'exiting' : 'restarting'}`,
   },
+  'client.session-timeout': { verb: ALWAYS, text: () => 'Session timeout, exiting' },
   'client.float': { verb: ALWAYS, text: () => 'TLS: the server moved to another address' },
 
   // Server.
@@ -270,8 +273,12 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'server.inactivity-timeout': {
     verb: ALWAYS,
-    text: (f) => `[${f.commonName ?? 'UNDEF'}] Inactivity timeout (--${f.action}), restarting`,
+    text: (f) =>
+      f.action === 'inactive'
+        ? 'Inactivity timeout (--inactive), exiting'
+        : `[${f.commonName ?? 'UNDEF'}] Inactivity timeout (--${f.action}), restarting`,
   },
+  'server.session-timeout': { verb: ALWAYS, text: () => 'Session timeout, exiting' },
   'server.remote-exit': { verb: ALWAYS, text: () => 'OCC exit message received by peer' },
   'server.internal-error': {
     verb: ALWAYS,

@@ -68,12 +68,12 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
       expect(readFileSync(fixed, 'utf8')).toBe('client2,10.8.0.77\n');
     }));
 
-  test('status and SIGUSR2: both programs write the same in each version', () =>
+  test('status and SIGUSR2: both programs write the same', () =>
     Lab.use(async (lab) => {
       const site = await Site.create(lab, tls);
       const server: Record<string, string> = {};
       const client: Record<string, string> = {};
-      for (const version of [1, 2, 3]) {
+      for (const version of [1, 2]) {
         for (const program of ['openvpn', 'openvpnd'] as const) {
           const file = join(lab.directory, `status-${program}-${version}`);
           const own = join(lab.directory, `client-${program}-${version}`);
@@ -192,6 +192,26 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
       }
     }),
   );
+
+  test('inactive and session-timeout, pushed and own: both programs end alike', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls, { clients: 2 });
+      const cases = [
+        ['inactive 2 100000', /[0-9] Inactivity timeout \(--inactive\), exiting/, 'inactive'],
+        ['session-timeout 2', /[0-9] Session timeout, exiting/, 'session-timeout'],
+      ] as const;
+      for (const [option, line, text] of cases) {
+        const server = await site.startServer('openvpnd', [option, `push "${option}"`]);
+        const clients = await Promise.all([site.connectClient('openvpn', 0), site.connectClient('openvpnd', 1)]);
+        for (const client of clients) {
+          expect((await client.waitForEnd(8000)).status).toBe(0);
+          expect(client.tail(8)).toMatch(line);
+          expect(client.tail(1)).toContain(`SIGTERM[soft,${text}] received, process exiting`);
+        }
+        await server.waitForLine(new RegExp(`SIGTERM\\[soft,${text}\\] received, client-instance exiting`), 8000);
+        await server.stop();
+      }
+    }));
 });
 
 /** What SIGUSR2 makes a program print, without times. */

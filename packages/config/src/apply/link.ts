@@ -171,6 +171,14 @@ export const LINK_HANDLERS: Handlers = {
     draft.pingTimeout = { seconds: numberAt(statement, 0), action: 'restart' };
     return undefined;
   },
+  inactive(draft, statement) {
+    draft.inactive = { seconds: numberAt(statement, 0), bytes: numberAt(statement, 1) };
+    return undefined;
+  },
+  'session-timeout'(draft, statement) {
+    draft.sessionTimeoutSeconds = numberAt(statement, 0);
+    return undefined;
+  },
   'ping-timer-rem'(draft) {
     draft.pingTimerRemote = true;
     return undefined;

@@ -82,4 +82,8 @@ export interface PingOptions {
   readonly timeout: { readonly seconds: number; readonly action: 'restart' | 'exit' } | undefined;
   /** `ping-timer-rem`: the timeout runs only once the address of the peer is known. */
   readonly onlyWithRemote: boolean;
+  /** `inactive`: ends when less payload than this passed for so long; 0 bytes: none at all. Undefined or 0 seconds: never. */
+  readonly inactive: { readonly seconds: number; readonly bytes: number } | undefined;
+  /** `session-timeout`: ends after so long, whatever passes. Undefined or 0: never. */
+  readonly sessionTimeoutSeconds: number | undefined;
 }

@@ -108,8 +108,14 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     'Restart after this silence of the peer.',
   ),
   implemented('ping-timer-rem', 'RARE', ['TIMER'], [], 'Count the silence only once the peer is known.'),
-  planned('inactive', 'COMMON', ['TIMER'], [need('seconds', TEXT), may('bytes', TEXT)], 'Exit when little is sent.'),
-  planned('session-timeout', 'COMMON', ['TIMER'], [need('seconds', TEXT)], 'Exit after this time.'),
+  implemented(
+    'inactive',
+    'COMMON',
+    ['TIMER'],
+    [need('seconds', integer(0)), may('bytes', integer(0))],
+    'Exit when less than this passes in so many seconds.',
+  ),
+  implemented('session-timeout', 'COMMON', ['TIMER'], [need('seconds', integer(0))], 'Exit after this time.'),
   planned('passtos', 'RARE', ['GENERAL'], [], 'Copy the TOS field to the outside.'),
   planned('shaper', 'RARE', ['SHAPER'], [need('bytes', TEXT)], 'Bytes a second to send.'),
   implemented(
