@@ -66,7 +66,8 @@ describe('what providers push', () => {
     ]);
     expect(result.ok && result.pulled.dns.dhcpOptions).toEqual([{ type: 'DNS', value: '10.0.0.1' }]);
     expect(result.ok && result.pulled.routes.redirect).toMatchObject({ reroute: true, def1: true });
-    expect(result.log.join('\n')).toContain("option 'inactive' is not supported yet");
+    expect(result.log.join('\n')).toContain("option 'socket-flags' is not supported yet");
+    expect(result.ok && result.pulled.inactive).toEqual({ seconds: 3600, bytes: 0 });
   });
   test('but framing that we cannot speak ends it', () => {
     expect(pull(['comp-lzo no']).ok).toBe(false);
