@@ -87,7 +87,8 @@ describe.skipIf(!ready)('point to point with TLS', () => {
           await late.waitForLine(/Control Channel: TLSv1\.3/, 15_000, late.lines.length);
           await pings.reply(5000);
           const { sent, received } = await pings.finish();
-          expect(sent - received).toBe(0);
+          // One may be on its way when ping is told to stop.
+          expect(sent - received).toBeLessThanOrEqual(1);
           expect((await ping(places[0], '10.9.0.2', { count: 5, interval: 0.02 })).received).toBeGreaterThan(0);
           // Both agree on every option that each tells the other.
           for (const end of ends) expect(end.countLines(/is used inconsistently|is present in/)).toBe(0);
