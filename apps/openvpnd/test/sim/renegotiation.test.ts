@@ -10,7 +10,7 @@ import { NO_FAULTS } from './traffic.js';
 /** One packet in 16 is lost, one in 8 overtaken, one in 32 doubled, one in 32 changed. */
 const BAD = { delayMs: 20, loss: 1 / 16, reorder: 1 / 8, reorderMs: 60, duplicate: 1 / 32, corrupt: 1 / 32 };
 
-const HOURS = LONG ? 24 : 2;
+const HOURS = LONG ? 24 : 1;
 
 /** Bytes on the heap that somebody still needs. */
 function heapBytes(): number {
