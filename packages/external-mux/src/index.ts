@@ -12,6 +12,24 @@ export {
 } from './endpoint.js';
 export { ExternalMux, type ExternalMuxOptions, type FloatedPeer } from './external-mux.js';
 export { halfSipHash } from './half-siphash.js';
-export { bindError, LinkError, systemErrorText } from './link-error.js';
+export {
+  badLengthError,
+  bindError,
+  connectError,
+  LinkError,
+  type LinkErrorCode,
+  resetError,
+  systemErrorText,
+} from './link-error.js';
+export type {
+  LinkConnectOptions,
+  LinkFactory,
+  LinkListener,
+  LinkListenOptions,
+  LinkOpening,
+  ListenWatcher,
+  OpenedLink,
+  PendingLink,
+} from './link-factory.js';
 export type { LinkSocket, Readiness } from './ports.js';
 export type { UdpLinkOptions } from './udp-link-options.js';

@@ -1,12 +1,20 @@
 import { type Endpoint, formatEndpoint } from './endpoint.js';
 
-/** A link that could not be opened. The message is OpenVPN's line. */
+/** What happened to a link. `ERR_LINK_LENGTH`: a stream whose peer sent a length that no packet has. */
+export type LinkErrorCode =
+  | 'ERR_LINK_BIND'
+  | 'ERR_LINK_OPEN'
+  | 'ERR_LINK_CONNECT'
+  | 'ERR_LINK_RESET'
+  | 'ERR_LINK_LENGTH';
+
+/** A link that could not be opened, or is gone. The message is OpenVPN's line. */
 export class LinkError extends Error {
-  readonly code: 'ERR_LINK_BIND' | 'ERR_LINK_OPEN';
-  /** The system's name of the failure, `EADDRINUSE`. */
+  readonly code: LinkErrorCode;
+  /** The system's name of the failure, `EADDRINUSE`; `EOF` when the peer has closed. */
   readonly systemCode: string;
 
-  constructor(code: 'ERR_LINK_BIND' | 'ERR_LINK_OPEN', systemCode: string, message: string, cause?: unknown) {
+  constructor(code: LinkErrorCode, systemCode: string, message: string, cause?: unknown) {
     super(message, { cause });
     this.name = 'LinkError';
     this.code = code;
@@ -25,6 +33,28 @@ export function bindError(local: Endpoint, systemCode: string, cause?: unknown):
   return new LinkError('ERR_LINK_BIND', systemCode, message, cause);
 }
 
+/** The error for a connection that was not made. OpenVPN: openvpn_connect(). */
+export function connectError(remote: Endpoint, systemCode: string, cause?: unknown): LinkError {
+  const [, reason] = SYSTEM_ERRORS[systemCode] ?? [0, systemCode];
+  const message = `TCP: connect to ${formatEndpoint(remote)} failed: ${reason}`;
+  return new LinkError('ERR_LINK_CONNECT', systemCode, message, cause);
+}
+
+/** The error for a connection that has ended: `EOF` when the peer closed it. OpenVPN: process_incoming_link_part1(). */
+export function resetError(systemCode: string, cause?: unknown): LinkError {
+  const status = systemCode === 'EOF' ? 0 : -1;
+  return new LinkError('ERR_LINK_RESET', systemCode, `Connection reset, restarting [${status}]`, cause);
+}
+
+/** The error for a stream whose peer announced a packet of `length` bytes, while 1 … `largest` are allowed. OpenVPN: stream_buf_added(). */
+export function badLengthError(length: number, largest: number): LinkError {
+  return new LinkError(
+    'ERR_LINK_LENGTH',
+    'EBADMSG',
+    `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${largest} -- please ensure that --tun-mtu or --link-mtu is equal on both peers -- this condition could also indicate a possible active attack on the TCP link -- [Attempting restart...]`,
+  );
+}
+
 /** What Linux calls an error, as OpenVPN's log shows it: `Address already in use (errno=98)`; an unknown name stands for itself. */
 export function systemErrorText(systemCode: string): string {
   const known = SYSTEM_ERRORS[systemCode];
@@ -35,6 +65,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
   EPERM: [1, 'Operation not permitted'],
   EACCES: [13, 'Permission denied'],
   EINVAL: [22, 'Invalid argument'],
+  ENFILE: [23, 'Too many open files in system'],
   EMFILE: [24, 'Too many open files'],
   EMSGSIZE: [90, 'Message too long'],
   EAFNOSUPPORT: [97, 'Address family not supported by protocol'],
@@ -42,7 +73,10 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
   EADDRNOTAVAIL: [99, 'Cannot assign requested address'],
   ENETDOWN: [100, 'Network is down'],
   ENETUNREACH: [101, 'Network is unreachable'],
+  ECONNABORTED: [103, 'Software caused connection abort'],
+  ECONNRESET: [104, 'Connection reset by peer'],
   ENOBUFS: [105, 'No buffer space available'],
+  ETIMEDOUT: [110, 'Connection timed out'],
   ECONNREFUSED: [111, 'Connection refused'],
   EHOSTUNREACH: [113, 'No route to host'],
 };

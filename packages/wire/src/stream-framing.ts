@@ -18,15 +18,21 @@ export function framePacket(packet: Uint8Array): Uint8Array {
  * its length is known and allowed. OpenVPN: stream_buf_added().
  */
 export class StreamDeframer {
-  readonly #maxPacketBytes: number;
+  /** A longer packet ends the stream. */
+  readonly maxPacketBytes: number;
   #header = -1;
   #packet: Uint8Array | undefined;
   #filled = 0;
-  #broken = false;
+  #badLength: number | undefined;
 
   /** @param options.maxPacketBytes 1 … 65535; a longer packet ends the stream */
   constructor(options: { readonly maxPacketBytes: number }) {
-    this.#maxPacketBytes = options.maxPacketBytes;
+    this.maxPacketBytes = options.maxPacketBytes;
+  }
+
+  /** The length that ended the stream; undefined while it lives. */
+  get badLength(): number | undefined {
+    return this.#badLength;
   }
 
   /**
@@ -38,7 +44,7 @@ export class StreamDeframer {
   handleBytes(chunk: Uint8Array): Parsed<readonly Uint8Array[]> {
     const packets: Uint8Array[] = [];
     let offset = 0;
-    while (offset < chunk.length && !this.#broken) {
+    while (offset < chunk.length && this.#badLength === undefined) {
       if (!this.#packet) {
         if (this.#header < 0) {
           this.#header = chunk[offset++]!;
@@ -46,8 +52,8 @@ export class StreamDeframer {
         }
         const length = (this.#header << 8) | chunk[offset++]!;
         this.#header = -1;
-        if (length < 1 || length > this.#maxPacketBytes) {
-          this.#broken = true;
+        if (length < 1 || length > this.maxPacketBytes) {
+          this.#badLength = length;
           break;
         }
         if (chunk.length - offset >= length) {
@@ -67,7 +73,7 @@ export class StreamDeframer {
         this.#packet = undefined;
       }
     }
-    return this.#broken ? refused('stream: packet length not allowed') : accepted(packets);
+    return this.#badLength === undefined ? accepted(packets) : refused('stream: packet length not allowed');
   }
 }
 

@@ -1,0 +1,288 @@
+import type { Socket } from 'node:net';
+import {
+  ADDRESS_LINK,
+  ADDRESS_WORDS,
+  FATE_DROPPED,
+  FATE_TO_LINK,
+  type LinkAddress,
+  type PacketVector,
+} from '@openvpnd/memory';
+import { STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
+import { badLengthError, resetError } from '../link-error.js';
+import type { LinkSocket, Readiness } from '../ports.js';
+
+/** Packets that wait for the driver before reading stops: some turns. What comes beyond is left to the system, and so to the peer. */
+export const TCP_RECEIVE_QUEUE_PACKETS = 256;
+/** Control packets that wait for a full connection beside the data; two send windows and their acks. They are repeated if lost. */
+export const TCP_CONTROL_PACKETS = 64;
+
+/** What happened on a connection, in packets. */
+export interface TcpLinkCounters {
+  sent: number;
+  received: number;
+  /** Data that was dropped because the queue was full. */
+  overflowed: number;
+  /** Dropped on receipt: larger than a row of the vector. */
+  oversized: number;
+  /** Not sent: the connection is gone, the packet is none, or control that was too much. */
+  unsent: number;
+}
+
+/** A {@link LinkSocket} that is one TCP connection. */
+export interface TcpLink extends LinkSocket {
+  readonly counters: Readonly<TcpLinkCounters>;
+  /** TCP_NODELAY: `--socket-flags`, which a server may push. */
+  setNoDelay(): void;
+}
+
+export interface TcpLinkSettings {
+  readonly id: number;
+  /** Connected. */
+  readonly socket: Socket;
+  /** Words of this end, and of the other. Not copied; both are given the link's id. */
+  readonly local: LinkAddress;
+  readonly remote: LinkAddress;
+  /** 1 … 65535: a longer packet ends the connection. */
+  readonly maxPacketBytes: number;
+  /** `--tcp-queue-limit`. */
+  readonly queuePackets: number;
+  /** What a full queue does. `drop`: loses data packets, so that this peer holds up nobody else. `refuse`: holds up who sends. */
+  readonly whenFull: 'drop' | 'refuse';
+}
+
+/** A connection framed into packets: many packets a write, many packets a read, and a bounded queue either way. */
+export class TcpSocketLink implements TcpLink {
+  readonly id: number;
+  readonly protocol = 'tcp';
+  readonly counters: TcpLinkCounters = { sent: 0, received: 0, overflowed: 0, oversized: 0, unsent: 0 };
+  readonly #socket: Socket;
+  readonly #local: LinkAddress;
+  readonly #remote: LinkAddress;
+  readonly #deframer: StreamDeframer;
+  readonly #queuePackets: number;
+  readonly #drops: boolean;
+  #arrived: Uint8Array[] = [];
+  /** Of `#arrived`, what has been taken already. */
+  #taken = 0;
+  /** Frames that wait for the write under way, oldest first, and how many packets of each kind are among them. */
+  #waiting: Uint8Array[] = [];
+  #waitingData = 0;
+  #waitingControl = 0;
+  #writing = false;
+  #readiness: Readiness | undefined;
+  #paused = false;
+  #closed = false;
+  #announced = false;
+  #refused = false;
+  /** Why it is over; told once all that arrived before has been taken. */
+  #end: Error | undefined;
+
+  constructor(settings: TcpLinkSettings) {
+    const { id, socket, local, remote } = settings;
+    this.id = id;
+    this.#socket = socket;
+    this.#local = local;
+    this.#remote = remote;
+    local[ADDRESS_LINK] = id;
+    remote[ADDRESS_LINK] = id;
+    this.#deframer = new StreamDeframer({ maxPacketBytes: settings.maxPacketBytes });
+    this.#queuePackets = settings.queuePackets;
+    this.#drops = settings.whenFull === 'drop';
+    socket.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
+    // Half closed is closed: nobody would be there to answer.
+    socket.on('end', () => this.#finish(resetError('EOF')));
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#finish(resetError(error.code ?? 'unknown', error)));
+    socket.on('close', () => this.#finish(resetError('EOF')));
+  }
+
+  localAddress(): LinkAddress {
+    return this.#local.slice();
+  }
+
+  setNoDelay(): void {
+    this.#socket.setNoDelay(true);
+  }
+
+  receiveBatch(rx: PacketVector): number {
+    let rows = 0;
+    while (this.#taken < this.#arrived.length && rx.room > 0) {
+      const row = rx.appendCopy(this.#arrived[this.#taken]);
+      this.#taken += 1;
+      if (row < 0) {
+        this.counters.oversized += 1;
+        continue;
+      }
+      rx.addresses.set(this.#remote, row * ADDRESS_WORDS);
+      rows += 1;
+    }
+    if (this.#taken === this.#arrived.length) {
+      this.#arrived = [];
+      this.#taken = 0;
+      if (this.#end === undefined && this.#socket.isPaused()) this.#socket.resume();
+    }
+    this.counters.received += rows;
+    return rows;
+  }
+
+  sendBatch(tx: PacketVector): boolean {
+    const room = this.#writing ? this.#queuePackets - this.#waitingData : Number.POSITIVE_INFINITY;
+    let bytes = 0;
+    let packets = 0;
+    let last = -1;
+    for (let row = 0; row < tx.count; row += 1) {
+      if (!this.#isMine(tx, row)) continue;
+      if (packets >= room || !this.#open || tx.length[row] === 0) {
+        if (packets >= room && this.#open && !this.#drops) break;
+        if (this.#open && tx.length[row] > 0) this.counters.overflowed += 1;
+        else this.counters.unsent += 1;
+        tx.fate[row] = FATE_DROPPED;
+        continue;
+      }
+      bytes += STREAM_HEADER_BYTES + tx.length[row];
+      packets += 1;
+      last = row;
+    }
+    if (packets > 0) this.#sendRows(tx, last, bytes, packets);
+    if (this.#drops || !this.#hasRows(tx, last + 1)) return true;
+    this.#refused = true;
+    return false;
+  }
+
+  send(packet: Uint8Array, _to: LinkAddress): void {
+    const full = this.#waitingControl >= TCP_CONTROL_PACKETS;
+    if (!this.#open || full || packet.length === 0 || packet.length > 0xffff) {
+      this.counters.unsent += 1;
+      return;
+    }
+    const frame = Buffer.allocUnsafe(STREAM_HEADER_BYTES + packet.length);
+    frame.writeUInt16BE(packet.length, 0);
+    frame.set(packet, STREAM_HEADER_BYTES);
+    this.#write(frame, 0, 1);
+  }
+
+  watch(readiness: Readiness): void {
+    this.#readiness = readiness;
+    this.#announce();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#announce();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#arrived = [];
+    this.#waiting = [];
+    // What the system has taken it still delivers.
+    this.#socket.destroy();
+  }
+
+  get #open(): boolean {
+    return !this.#closed && this.#end === undefined;
+  }
+
+  #isMine(tx: PacketVector, row: number): boolean {
+    return tx.fate[row] === FATE_TO_LINK && tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] === this.id;
+  }
+
+  #hasRows(tx: PacketVector, from: number): boolean {
+    for (let row = from; row < tx.count; row += 1) if (this.#isMine(tx, row)) return true;
+    return false;
+  }
+
+  /** The rows up to `last` in one piece: one system call for the batch. */
+  #sendRows(tx: PacketVector, last: number, bytes: number, packets: number): void {
+    const frames = Buffer.allocUnsafe(bytes);
+    let at = 0;
+    for (let row = 0; row <= last; row += 1) {
+      if (!this.#isMine(tx, row)) continue;
+      const packet = tx.packet(row);
+      frames.writeUInt16BE(packet.length, at);
+      frames.set(packet, at + STREAM_HEADER_BYTES);
+      at += STREAM_HEADER_BYTES + packet.length;
+      tx.fate[row] = FATE_DROPPED;
+    }
+    this.#write(frames, packets, 0);
+  }
+
+  #write(frames: Uint8Array, data: number, control: number): void {
+    this.counters.sent += data + control;
+    if (this.#writing) {
+      this.#waiting.push(frames);
+      this.#waitingData += data;
+      this.#waitingControl += control;
+      return;
+    }
+    this.#socket.write(frames, this.#written);
+    // Mostly the system takes it at once; else the callback tells when it has.
+    this.#writing = this.#socket.writableLength > 0;
+  }
+
+  readonly #written = (): void => {
+    if (!this.#writing || this.#closed || this.#socket.writableLength > 0) return;
+    this.#writing = false;
+    if (this.#waiting.length > 0) {
+      const frames = this.#waiting.length === 1 ? this.#waiting[0] : Buffer.concat(this.#waiting);
+      this.#waiting = [];
+      this.#waitingData = 0;
+      this.#waitingControl = 0;
+      this.#socket.write(frames, this.#written);
+      this.#writing = this.#socket.writableLength > 0;
+    }
+    if (!this.#refused) return;
+    this.#refused = false;
+    this.#readiness?.writable();
+  };
+
+  #arrive(chunk: Uint8Array): void {
+    if (!this.#open) return;
+    const packets = this.#deframer.handleBytes(chunk);
+    if (!packets.ok) {
+      // Behind a wrong length nothing is to be found again, and what came before it in the same piece is no loss.
+      this.#finish(badLengthError(this.#deframer.badLength ?? 0, this.#deframer.maxPacketBytes));
+      this.#socket.destroy();
+      return;
+    }
+    if (packets.value.length === 0) return;
+    this.#arrived.push(...packets.value);
+    if (this.#arrived.length - this.#taken >= TCP_RECEIVE_QUEUE_PACKETS) this.#socket.pause();
+    this.#offer();
+  }
+
+  #finish(error: Error): void {
+    if (!this.#open) return;
+    this.#end = error;
+    this.#offer();
+  }
+
+  /** Hands over what has arrived, or tells that it is over; comes back later if the driver leaves anything. */
+  #offer(): void {
+    if (this.#closed || this.#paused || this.#readiness === undefined) return;
+    if (this.#arrived.length > 0) this.#readiness.readable();
+    if (this.#arrived.length > 0) this.#announce();
+    else this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#end === undefined || this.#closed || this.#readiness === undefined) return;
+    const readiness = this.#readiness;
+    this.#readiness = undefined;
+    readiness.failed(this.#end);
+  }
+
+  #announce(): void {
+    const waits = this.#arrived.length > 0 || this.#end !== undefined;
+    if (!waits || this.#announced || this.#closed || this.#paused || this.#readiness === undefined) return;
+    this.#announced = true;
+    setImmediate(() => {
+      this.#announced = false;
+      this.#offer();
+    });
+  }
+}

@@ -1,0 +1,199 @@
+import { createServer, connect as netConnect, type Server, type Socket } from 'node:net';
+import { ADDRESS_WORDS, type LinkAddress } from '@openvpnd/memory';
+import { type Endpoint, linkAddress } from '../endpoint.js';
+import { bindError, connectError } from '../link-error.js';
+import type {
+  LinkConnectOptions,
+  LinkFactory,
+  LinkListener,
+  LinkListenOptions,
+  LinkOpening,
+  ListenWatcher,
+  PendingLink,
+} from '../link-factory.js';
+import { HostText, parseHost, withPort } from './host-text.js';
+import { type TcpLink, TcpSocketLink } from './tcp-link.js';
+
+/** Connections that the system completes before we have taken them. OpenVPN: socket_listen_accept(). */
+export const LISTEN_BACKLOG = 32;
+/** How long nobody is let in when there was no room. */
+const CROWDED_PAUSE_MS = 1000;
+
+/** What the links of {@link tcpLinks} have in common. */
+export interface TcpLinkOptions {
+  /** Gives an id that no open link has. */
+  readonly nextId: () => number;
+  /** 1 … 65535: the largest packet that is taken; a longer one ends the connection. What a driver has rows for. */
+  readonly maxPacketBytes: number;
+  /** `--tcp-queue-limit`: data packets that wait for a full connection. */
+  readonly queuePackets: number;
+  /**
+   * What a full queue does. `drop`: loses data packets, so that one stalled peer of a server holds up nobody else. `refuse`: the link is full, and
+   * its driver waits.
+   */
+  readonly whenFull: 'drop' | 'refuse';
+  /** `--tcp-nodelay`, `--socket-flags TCP_NODELAY`. */
+  readonly noDelay?: boolean;
+  /** Connections that may be open at once; more are closed as soon as they come. */
+  readonly maxConnections?: number;
+}
+
+/** TCP on node:net, portable. Each packet has its length in front. */
+export function tcpLinks(options: TcpLinkOptions): LinkFactory {
+  return {
+    protocol: 'tcp',
+    connect: (where, opened) => connect(options, where, opened),
+    listen: (where, watcher) => new TcpListener(options, where, watcher),
+  };
+}
+
+function connect(
+  options: TcpLinkOptions,
+  { remote, local }: LinkConnectOptions,
+  opened: (result: LinkOpening) => void,
+): PendingLink {
+  let over = false;
+  const socket = netConnect({
+    host: hostText(remote),
+    port: remote.port,
+    family: remote.family,
+    noDelay: options.noDelay ?? false,
+    ...(local === undefined ? {} : { localAddress: hostText(local), localPort: local.port }),
+    // Hosts are numeric here.
+    lookup: (host, settings, done) =>
+      settings.all ? done(null, [{ address: host, family: remote.family }]) : done(null, host, remote.family),
+  });
+  const failed = (error: NodeJS.ErrnoException): void => {
+    if (over) return;
+    over = true;
+    const code = error.code ?? 'unknown';
+    const bindFailed = error.syscall === 'bind' && local !== undefined;
+    opened({ ok: false, error: bindFailed ? bindError(local, code, error) : connectError(remote, code, error) });
+  };
+  socket.once('error', failed);
+  socket.once('connect', () => {
+    if (over) return;
+    over = true;
+    socket.off('error', failed);
+    const words = linkAddress(remote);
+    opened({ ok: true, ...makeLink(options, socket, words) });
+  });
+  return {
+    cancel: () => {
+      if (over) return;
+      over = true;
+      socket.destroy();
+    },
+  };
+}
+
+/** Words of an end of a connection, with link 0. */
+function wordsOf(address: string | undefined, port: number | undefined): LinkAddress {
+  return withPort(parseHost(address ?? '') ?? new Uint32Array(ADDRESS_WORDS), port ?? 0);
+}
+
+function hostText(endpoint: Endpoint): string {
+  return new HostText({ isIpv6Socket: endpoint.family === 6 }).textOf(linkAddress(endpoint)) ?? endpoint.address;
+}
+
+function makeLink(
+  options: TcpLinkOptions,
+  socket: Socket,
+  remote: LinkAddress,
+): { readonly link: TcpLink; readonly remote: LinkAddress } {
+  const local = wordsOf(socket.localAddress, socket.localPort);
+  const { maxPacketBytes, queuePackets, whenFull } = options;
+  const id = options.nextId();
+  const link = new TcpSocketLink({ id, socket, local, remote, maxPacketBytes, queuePackets, whenFull });
+  return { link, remote: remote.slice() };
+}
+
+class TcpListener implements LinkListener {
+  readonly #options: TcpLinkOptions;
+  readonly #watcher: ListenWatcher;
+  readonly #ipv6Only: boolean;
+  #local: Endpoint;
+  #server: Server;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #listening = false;
+
+  constructor(options: TcpLinkOptions, where: LinkListenOptions, watcher: ListenWatcher) {
+    this.#options = options;
+    this.#watcher = watcher;
+    this.#ipv6Only = where.ipv6Only ?? false;
+    const port = where.port ?? 0;
+    const ipv4: Endpoint = { family: 4, address: '0.0.0.0', port };
+    const mayFallBack = where.local === undefined && where.family === undefined;
+    this.#local = where.local ?? (where.family === 4 ? ipv4 : { family: 6, address: '::', port });
+    this.#server = this.#open((code) => {
+      if (!mayFallBack || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) return false;
+      this.#local = ipv4;
+      this.#server = this.#open(() => false);
+      return true;
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#server.close();
+  }
+
+  #open(recover: (systemCode: string) => boolean): Server {
+    const local = this.#local;
+    const server = createServer({ noDelay: this.#options.noDelay ?? false });
+    if (this.#options.maxConnections !== undefined) server.maxConnections = this.#options.maxConnections;
+    server.on('connection', (socket) => this.#accept(socket));
+    server.on('drop', () => this.#watcher.crowded(new Error('too many connections')));
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#closed || this.#server !== server) return;
+      const code = error.code ?? 'unknown';
+      if (server.listening) this.#crowd(server, error);
+      else if (!recover(code)) {
+        this.close();
+        this.#watcher.failed(bindError(local, code, error));
+      }
+    });
+    server.on('listening', () => {
+      const address = server.address();
+      if (this.#closed || address === null || typeof address === 'string') return;
+      // Once it is found, the port is kept.
+      this.#local = { ...local, port: address.port };
+      if (this.#listening) return;
+      this.#listening = true;
+      this.#watcher.listening(linkAddress(this.#local));
+    });
+    server.listen({
+      host: hostText(local),
+      port: local.port,
+      ipv6Only: local.family === 6 && this.#ipv6Only,
+      backlog: LISTEN_BACKLOG,
+      exclusive: true,
+    });
+    return server;
+  }
+
+  #accept(socket: Socket): void {
+    // Gone already, or we are.
+    if (this.#closed || socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { link, remote } = makeLink(this.#options, socket, wordsOf(socket.remoteAddress, socket.remotePort));
+    this.#watcher.link(link, remote);
+  }
+
+  /** Accepting failed, and would fail again at once for as long as somebody waits: nobody waits while we do not listen. */
+  #crowd(server: Server, error: Error): void {
+    server.close();
+    this.#watcher.crowded(error);
+    this.#timer = setTimeout(() => {
+      this.#server = this.#open((code) => {
+        this.#crowd(this.#server, Object.assign(new Error(code), { code }));
+        return true;
+      });
+    }, CROWDED_PAUSE_MS);
+  }
+}
