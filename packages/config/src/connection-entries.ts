@@ -25,13 +25,14 @@ export function connectionEntries(draft: Draft): ConnectionEntry[] {
 
 function finishEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | undefined): ConnectionEntry {
   const tunMtu = entry.tunMtu ?? TUN_MTU;
+  const protocol = withSide(remote?.protocol ?? entry.protocol ?? UDP, draft);
   return {
-    protocol: withSide(remote?.protocol ?? entry.protocol ?? UDP, draft),
+    protocol,
     remote:
       remote === undefined ? undefined : { host: remote.host, port: remote.port ?? entry.remotePort ?? DEFAULT_PORT },
     localHost: entry.localHost,
     localPort: entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
-    bind: binds(draft, entry),
+    bind: binds(draft, entry, protocol),
     bindIpv6Only: entry.bind?.ipv6Only ?? false,
     float: entry.float ?? false,
     retrySeconds: entry.retrySeconds ?? RETRY_SECONDS,
@@ -41,7 +42,7 @@ function finishEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | unde
     occMtu: entry.occMtu ?? tunMtu,
     mssFix: mssFix(entry, tunMtu),
     maxControlPacketBytes: entry.maxControlPacketBytes ?? CONTROL_PACKET_BYTES,
-    exitNotify: entry.exitNotify ?? 0,
+    exitNotify: exitNotify(draft, entry, protocol),
     controlWrap: controlWrap(draft, entry),
   };
 }
@@ -53,11 +54,20 @@ function withSide(protocol: Protocol, draft: Draft): Protocol {
   return draft.client ? { ...protocol, side: 'client' } : protocol;
 }
 
-/** A client that pulls leaves the port to the system unless something asks for binding. */
-function binds(draft: Draft, entry: EntryDraft): boolean {
+/** A client that pulls, or connects over TCP, leaves the port to the system unless something asks for binding. */
+function binds(draft: Draft, entry: EntryDraft, protocol: Protocol): boolean {
   if (entry.nobind) return false;
   const asked = entry.bind !== undefined || entry.localHost !== undefined || entry.localPort !== undefined;
-  return asked || !draft.pull;
+  return asked || !(draft.pull || protocol.side === 'client');
+}
+
+/** A stream tells its end by itself. */
+function exitNotify(draft: Draft, entry: EntryDraft, protocol: Protocol): number {
+  const times = entry.exitNotify ?? 0;
+  if (protocol.transport === 'udp' || times === 0) return times;
+  const notice = 'NOTICE: --explicit-exit-notify ignored for --proto tcp';
+  if (!draft.warnings.includes(notice)) draft.warnings.push(notice);
+  return 0;
 }
 
 function mssFix(entry: EntryDraft, tunMtu: number): MssFix | undefined {

@@ -70,7 +70,8 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
   }
   for (const entry of connections) {
     const { remote } = entry;
-    if (entry.protocol.transport === 'tcp') return 'proto tcp is not supported yet: use udp';
+    const protocolProblem = streamProblem(draft, entry);
+    if (protocolProblem !== undefined) return protocolProblem;
     if (remote !== undefined && ifconfig !== undefined) {
       if (remote.host === ifconfig.local || remote.host === ifconfig.remoteOrNetmask) {
         return '--local and --remote addresses must be distinct from --ifconfig addresses';
@@ -90,6 +91,24 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
     }
   }
   return undefined;
+}
+
+/** Which end of a TCP connection this is has to be clear. */
+function streamProblem(draft: Draft, { protocol, remote }: ConnectionEntry): string | undefined {
+  if (protocol.transport === 'udp') return undefined;
+  if (draft.mode === 'server') {
+    return protocol.side === 'server'
+      ? undefined
+      : '--mode server currently only supports --proto values of udp, tcp-server, tcp4-server, or tcp6-server';
+  }
+  switch (protocol.side) {
+    case 'unspecified':
+      return '--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client';
+    case 'client':
+      return remote === undefined ? '--remote MUST be used in TCP Client mode' : undefined;
+    case 'server':
+      return 'proto tcp-server is supported with --mode server only';
+  }
 }
 
 function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {

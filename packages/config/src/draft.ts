@@ -102,6 +102,9 @@ export interface Draft {
   remoteRandom?: boolean;
   resolveRetrySeconds?: number;
   connectRetryMax?: number;
+  tcpNoDelay?: boolean;
+  tcpNoDelayMacro?: boolean;
+  tcpQueueLimit?: number;
   keepalive?: { interval: number; timeout: number };
   pingSeconds?: number;
   pingTimeout?: { seconds: number; action: 'restart' | 'exit' };

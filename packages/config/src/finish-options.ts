@@ -53,6 +53,8 @@ export function finishOptions(draft: Draft): Finished {
       remoteRandom: draft.remoteRandom ?? false,
       resolveRetrySeconds: draft.resolveRetrySeconds ?? Number.POSITIVE_INFINITY,
       connectRetryMax: draft.connectRetryMax || Number.POSITIVE_INFINITY,
+      tcpNoDelay: draft.tcpNoDelay ?? false,
+      tcpQueueLimit: draft.tcpQueueLimit ?? 64,
     },
     connections,
     ping: finishPing(draft),

@@ -19,13 +19,14 @@ const NET30_WARNING =
   'WARNING: --topology net30 support for server configs with IPv4 pools will be removed in a future release. Please migrate to --topology subnet as soon as possible.';
 
 /**
- * Expands `client`, `server-ipv6`, `server` and `keepalive` into what they stand for, in that order, which decides the
+ * Expands `client`, `server-ipv6`, `server`, `keepalive` and `tcp-nodelay` into what they stand for, in that order, which decides the
  * order of pushed options. Returns OpenVPN's sentence about what contradicts them. OpenVPN: helper_client_server(),
  * helper_keepalive().
  */
 export function expandMacros(draft: Draft): string | undefined {
   const problem = expandServerIpv6(draft) ?? expandServer(draft) ?? expandKeepalive(draft);
   if (problem !== undefined) return problem;
+  expandTcpNoDelay(draft);
   if (draft.client) {
     draft.pull = true;
     draft.tlsClient = true;
@@ -34,6 +35,19 @@ export function expandMacros(draft: Draft): string | undefined {
     draft.pingTimeout = { seconds: PRE_PULL_PING_RESTART, action: 'restart' };
   }
   return undefined;
+}
+
+/** OpenVPN: helper_tcp_nodelay(). */
+function expandTcpNoDelay(draft: Draft): void {
+  if (draft.tcpNoDelayMacro !== true) return;
+  draft.tcpNoDelay = true;
+  if (draft.mode === 'server') {
+    draft.push.push('socket-flags TCP_NODELAY');
+  } else {
+    draft.warnings.push(
+      'WARNING: setting tcp-nodelay on the client side will not affect the server. To have TCP_NODELAY in both direction use tcp-nodelay in the server configuration instead.',
+    );
+  }
 }
 
 /** The type of the device by `dev-type` or by the beginning of its name. */

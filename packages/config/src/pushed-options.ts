@@ -38,6 +38,8 @@ export interface PulledOptions {
   readonly tunMtu: number | undefined;
   readonly sendBufferBytes: number | undefined;
   readonly receiveBufferBytes: number | undefined;
+  /** `socket-flags TCP_NODELAY`. */
+  readonly tcpNoDelay: boolean;
   readonly exitNotify: number | undefined;
   readonly persistTun: boolean;
   readonly verbosity: number | undefined;
@@ -172,6 +174,7 @@ function collect(draft: Draft): PulledOptions {
     tunMtu: draft.entry.tunMtu,
     sendBufferBytes: draft.sendBufferBytes,
     receiveBufferBytes: draft.receiveBufferBytes,
+    tcpNoDelay: draft.tcpNoDelay ?? false,
     exitNotify: draft.entry.exitNotify,
     persistTun: draft.persistTun ?? false,
     verbosity: draft.verbosity,

@@ -278,10 +278,6 @@ describe('options that are not supported', () => {
     '%s is refused',
     (line) => expect(error(`${CLIENT}${line}\n`)).toMatch(/^Options error: .*(not supported yet|is not supported)/),
   );
-  test('proto tcp is refused, at a remote too', () => {
-    expect(error(`${CLIENT}proto tcp\n`)).toContain('proto tcp is not supported yet');
-    expect(error(`${CLIENT}remote x 443 tcp-client\n`)).toContain('proto tcp is not supported yet');
-  });
   test.each(['crl-verify x dir', 'allow-compression yes', 'auth-user-pass', 'auth-retry interact', 'dev-node unix:x'])(
     '%s is refused',
     (line) => expect(error(`${CLIENT}${line}\n`)).toContain('not supported yet'),

@@ -144,6 +144,21 @@ export const LINK_HANDLERS: Handlers = {
     draft.receiveBufferBytes = numberAt(statement, 0);
     return undefined;
   },
+  'socket-flags'(draft, statement) {
+    for (const flag of statement.parameters) {
+      if (flag === 'TCP_NODELAY') draft.tcpNoDelay = true;
+      else draft.warnings.push(`unknown socket flag: ${flag}`);
+    }
+    return undefined;
+  },
+  'tcp-nodelay'(draft) {
+    draft.tcpNoDelayMacro = true;
+    return undefined;
+  },
+  'tcp-queue-limit'(draft, statement) {
+    draft.tcpQueueLimit = numberAt(statement, 0);
+    return undefined;
+  },
   'remote-random'(draft) {
     draft.remoteRandom = true;
     return undefined;

@@ -56,7 +56,7 @@ export interface ConnectionEntry {
   readonly mssFix: MssFix | undefined;
   /** `max-packet-size`: largest control packet on the wire with IP and UDP headers; 154 to 2048, default 1250. */
   readonly maxControlPacketBytes: number;
-  /** `explicit-exit-notify`, 0 when not given. Client: how often to tell. Server: 1 RESTART, 2 RESTART,[N]. */
+  /** `explicit-exit-notify`, 0 when not given and with TCP. Client: how often to tell. Server: 1 RESTART, 2 RESTART,[N]. */
   readonly exitNotify: number;
   readonly controlWrap: ControlWrapOptions;
 }
@@ -72,6 +72,10 @@ export interface LinkOptions {
   readonly resolveRetrySeconds: number;
   /** `connect-retry-max`: attempts for each entry; Infinity by default. */
   readonly connectRetryMax: number;
+  /** `socket-flags TCP_NODELAY`, also from `tcp-nodelay`. */
+  readonly tcpNoDelay: boolean;
+  /** `tcp-queue-limit`: data packets that wait for a full TCP connection; default 64. */
+  readonly tcpQueueLimit: number;
 }
 
 /** What happens when the peer falls silent. */

@@ -59,8 +59,8 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     [need('bytes', integer(0))],
     'Receive buffer of the socket; 0 leaves it.',
   ),
-  planned('socket-flags', 'COMMON', ['SOCKFLAGS'], [many('flag', TEXT)], 'Socket flags: TCP_NODELAY.'),
-  planned('tcp-nodelay', 'COMMON', ['GENERAL'], [], 'TCP_NODELAY here and, pushed, at the clients.'),
+  implemented('socket-flags', 'COMMON', ['SOCKFLAGS'], [many('flag', TEXT)], 'Socket flags: TCP_NODELAY.'),
+  implemented('tcp-nodelay', 'COMMON', ['GENERAL'], [], 'TCP_NODELAY here and, pushed, at the clients.'),
   planned('txqueuelen', 'RARE', ['GENERAL'], [need('n', TEXT)], 'Length of the device queue.'),
   planned('mtu-disc', 'RARE', ['GENERAL', 'CONNECTION'], [need('type', TEXT)], 'Path MTU discovery: no, maybe or yes.'),
   implemented(

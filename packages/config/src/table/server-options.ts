@@ -66,7 +66,13 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
   ),
   planned('hash-size', 'RARE', ['GENERAL'], [need('real', TEXT), need('virtual', TEXT)], 'Sizes of tables.'),
   planned('bcast-buffers', 'RARE', ['GENERAL'], [need('n', TEXT)], 'Buffers for broadcasts.'),
-  planned('tcp-queue-limit', 'COMMON', ['GENERAL'], [need('n', TEXT)], 'Packets queued for a TCP client.'),
+  implemented(
+    'tcp-queue-limit',
+    'COMMON',
+    ['GENERAL'],
+    [need('n', integer(1, 65_535))],
+    'Packets queued for a TCP client; default 64.',
+  ),
   implemented(
     'connect-freq',
     'COMMON',
