@@ -1,6 +1,6 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
+import { formatLinkAddress, type LinkSocket, linkAddress } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
 import type { Context } from '@openvpnd/tunnel-state';
 import { type ComposedClient, composeClient } from './compose-client.js';
@@ -12,6 +12,7 @@ import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
+import { connectTcp, type TcpConnection } from './tcp-sockets.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
 
@@ -40,7 +41,12 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const { options, log, clock, random, unixTime } = run;
   const { entry, remote, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
-  const link = await openUdpSocket(options, entry, remote, say);
+  const opened: TcpConnection =
+    entry.protocol.transport === 'tcp'
+      ? await connectTcp(run, entry, remote)
+      : withRemote(await openUdpSocket(options, entry, remote, say), remote);
+  if (!opened.ok) return opened.info;
+  const { link } = opened;
   if (run.privileges.pending) {
     say('NOTE: UID/GID downgrade will be delayed because of --client, --pull, or --up-delay');
   }
@@ -48,7 +54,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const modules = composeClient({
     options,
     entry,
-    remote: linkAddress(remote, link.id),
+    remote: opened.remote,
     engines: connection.engines,
     wraps: connection.wraps,
     credentials: connection.credentials,
@@ -68,6 +74,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     link,
     tunMtu: entry.tunMtu,
     configure: async (imported) => {
+      if (imported.pulled.tcpNoDelay) link.setNoDelay?.();
       const device = await tunnelInterface.bringUp(imported.plan, remote);
       if (driver.stopped) return;
       driver.setDevice(device);
@@ -85,6 +92,9 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     stopStatus();
     driver.stop();
     connection.context.closeInstance()?.tunnel.close();
-    link.close();
   }
+}
+
+function withRemote(link: LinkSocket, remote: ClientConnectionOptions['remote']): TcpConnection {
+  return { ok: true, link, remote: linkAddress(remote, link.id) };
 }

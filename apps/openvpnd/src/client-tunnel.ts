@@ -9,7 +9,8 @@ import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/
 import { type AuthFailure, emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
 import type { RetryAdvice, RunSignal } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
-import { applyKeyAction, type KeyAction, type KeyUse, packetShape } from './install-keys.js';
+import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape } from './install-keys.js';
+import { logLinkLost } from './log-link-lost.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
@@ -30,6 +31,8 @@ export interface ClientTunnelOptions {
   readonly internalMux: InternalMux;
   /** Where the server is, and through which link. */
   readonly remote: LinkAddress;
+  /** That link is a TCP connection. */
+  readonly stream: boolean;
   /** Timers of the data channel until the server has pushed its own. */
   readonly peer: PeerSettings;
   readonly keyUse: KeyUse;
@@ -138,6 +141,13 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     return join(actions, this.#handleSignals(now));
   }
 
+  /** The connection to the server has ended, or its bytes make no sense. OpenVPN: process_incoming_link_part1(). */
+  handleLinkLost(_now: Instant, _link: number, error: Error): readonly TunnelAction[] {
+    if (this.#ended) return NO_ACTIONS;
+    logLinkLost(this.#options.log, error);
+    return this.#end('SIGUSR1', 'connection-reset');
+  }
+
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
     const own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
@@ -219,7 +229,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
       }
       case 'install-keys':
-        this.#shape = packetShape(action, this.#options.keyUse);
+        this.#shape = packetShape(action, this.#options.keyUse, this.#carrier);
         return this.#applyKeyAction(action);
       case 'send-with':
       case 'retire-keys':
@@ -259,9 +269,12 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   }
 
   #applyKeyAction(action: KeyAction): readonly TunnelAction[] {
-    const { keyUse, remote } = this.#options;
-    applyKeyAction(this.#dataChannel, SLOT, action, keyUse, remote[ADDRESS_FAMILY] === 6);
+    applyKeyAction(this.#dataChannel, SLOT, action, this.#options.keyUse, this.#carrier);
     return NO_ACTIONS;
+  }
+
+  get #carrier(): Carrier {
+    return { ipv6: this.#options.remote[ADDRESS_FAMILY] === 6, stream: this.#options.stream };
   }
 
   /** OpenVPN: receive_auth_failed(). */
@@ -327,7 +340,10 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return this.#execute(now, this.#multi.handleKeyInUse(now, signal.keyId));
       case 'refused':
         logRefusal(this.#options.log, signal, this.#options.replayWarnings);
-        return NO_ACTIONS;
+        if (!this.#options.stream) return NO_ACTIONS;
+        // Nothing is damaged or repeated on a stream by accident.
+        this.#options.log?.error('link.decryption-error');
+        return this.#end('SIGUSR1', 'decryption-error');
       case 'occ':
         return this.#handleOcc(now, signal.message);
       default:

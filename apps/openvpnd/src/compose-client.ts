@@ -69,6 +69,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
     mux,
     internalMux,
     remote: parts.remote,
+    stream: entry.protocol.transport === 'tcp',
     peer: peerSettings(options),
     keyUse: keyUse(options, entry),
     occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },

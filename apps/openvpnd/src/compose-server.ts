@@ -15,6 +15,10 @@ import { keyUse } from './install-keys.js';
 import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
 import type { PeerDescription, ServerPeer } from './server-peer.js';
 import { ServerTunnel } from './server-tunnel.js';
+import { StreamConnections } from './stream-connections.js';
+
+/** TCP connections on which no client has spoken yet; beside them there are at most --max-clients others. */
+export const MAX_SILENT_CONNECTIONS = 4096;
 
 /** The options of a server, and what it needs of the world around it. */
 export interface ServerParts {
@@ -93,6 +97,10 @@ export function composeServer(parts: ServerParts): ComposedServer {
         ...(accepted === undefined ? {} : { accepted }),
         log: peerLog,
       }),
+    streams: new StreamConnections({
+      windowMs: options.tls.handshakeWindowSeconds * 1000,
+      maxSilent: MAX_SILENT_CONNECTIONS,
+    }),
     addressing,
     peer: peerSettings(options),
     sessionTimeoutMs: sessionTimeoutMs(options),

@@ -28,38 +28,46 @@ export function keyUse(options: Options, entry: ConnectionEntry): KeyUse {
   };
 }
 
+/** What carries the packets of a peer. */
+export interface Carrier {
+  readonly ipv6: boolean;
+  /** TCP. */
+  readonly stream: boolean;
+}
+
 /** The form of the packets under a key, which decides what they add to their payload. */
 export function packetShape(
   action: Extract<KeyAction, { readonly type: 'install-keys' }>,
   use: KeyUse,
+  carrier: Carrier,
 ): DataPacketShape {
   return {
     cipher: action.keys.cipher,
     digestBytes: findHmacDigest(use.auth)?.bytes ?? 0,
     mode: 'tls',
     peerId: action.peerId !== undefined,
+    stream: carrier.stream,
   };
 }
 
 /**
  * Hands a decision about keys from the control channel of the peer in `slot` to the data channel.
- *
- * @param outerIpv6 whether the peer is reached over IPv6, which leaves less room in a packet
+ * What carries the packets decides how much room is in them.
  */
 export function applyKeyAction(
   dataChannel: DataChannel,
   slot: number,
   action: KeyAction,
   use: KeyUse,
-  outerIpv6: boolean,
+  carrier: Carrier,
 ): void {
   switch (action.type) {
     case 'install-keys': {
       const { keys, peerId } = action;
-      const shape = packetShape(action, use);
+      const shape = packetShape(action, use, carrier);
       dataChannel.installKeys(slot, action.keyId, keys, {
         ...(peerId === undefined ? {} : { peerId }),
-        ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6 }, shape) }),
+        ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6: carrier.ipv6 }, shape) }),
         auth: use.auth,
       });
       return;

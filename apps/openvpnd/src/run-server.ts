@@ -1,3 +1,4 @@
+import type { LinkListener } from '@openvpnd/external-mux';
 import { evpBackend, openTun } from '@openvpnd/packet-io';
 import { clientConfigFrom } from './client-config-dir.js';
 import { composeServer } from './compose-server.js';
@@ -10,6 +11,7 @@ import { keepStatus } from './keep-status.js';
 import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
 import { serverStatus } from './server-status.js';
+import { listenTcp } from './tcp-sockets.js';
 import { tlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
@@ -46,10 +48,11 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   });
   const { tunnel, addressing } = top.modules;
   const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
-  const link = await openUdpSocket(options, entry, undefined, say);
+  const isTcp = entry.protocol.transport === 'tcp';
+  const link = isTcp ? undefined : await openUdpSocket(options, entry, undefined, say);
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
-    link,
+    ...(link === undefined ? {} : { link }),
     tunMtu: entry.tunMtu,
     ...(verifyCommand === undefined
       ? {}
@@ -65,7 +68,9 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   let stopPersisting = (): void => {};
   let stopStatus = (): void => {};
   const [title] = versionLines();
+  let listener: LinkListener | undefined;
   try {
+    if (isTcp) listener = await listenTcp(run, entry, driver, tunnel);
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -86,9 +91,9 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   } finally {
     stopStatus();
     stopPersisting();
+    listener?.close();
     driver.stop();
     tunnel.close();
-    link.close();
   }
 }
 

@@ -7,6 +7,7 @@ import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from '@openvpnd/internal-mux';
 import {
   ADDRESS_FAMILY,
+  ADDRESS_LINK,
   ADDRESS_WORDS,
   FATE_PUNT,
   type LinkAddress,
@@ -20,13 +21,15 @@ import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { FrequencyLimit } from './frequency-limit.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
-import { applyKeyAction, type KeyUse, packetShape } from './install-keys.js';
+import { applyKeyAction, type Carrier, type KeyUse, packetShape } from './install-keys.js';
+import { logLinkLost } from './log-link-lost.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
 import { pushedOptions } from './pushed-options.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
 import { type ClientStatus, statusAddress } from './server-status.js';
+import type { StreamConnections } from './stream-connections.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
@@ -48,6 +51,8 @@ export interface ServerTunnelOptions {
   readonly dataChannel: DataChannel;
   /** Makes the control channel of a new client. Its `wake` is to call {@link ServerTunnel.wakePeer} with the slot. */
   readonly createMulti: (slot: number, origin: ClientOrigin, log: Log) => TlsMulti;
+  /** The TCP connections; empty over UDP. */
+  readonly streams: StreamConnections;
   readonly addressing: ClientAddressing;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
@@ -88,6 +93,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   /** Slots whose TLS engine has something to tell. */
   readonly #awake: Set<number> = new Set();
   readonly #connectLimit: FrequencyLimit | undefined;
+  readonly #streams: StreamConnections;
+  /** Streams whose client is gone. */
+  readonly #unused: Set<number> = new Set();
   /** Instances whose client key is being judged. */
   readonly #judged: Map<number, Instance> = new Map();
   #keyRequests = 0;
@@ -102,6 +110,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel = options.dataChannel;
     const { connectFreq } = options;
     this.#connectLimit = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
+    this.#streams = options.streams;
     this.#deadlines = new DeadlineHeap(options.multiContext.maxInstances);
   }
 
@@ -127,6 +136,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel.sealBatch(now, rx);
     this.#mux.addressBatch(rx);
     this.#handleSignals(now, actions);
+    this.#closeUnused(actions);
     return actions.length === 0 ? NO_ACTIONS : actions;
   }
 
@@ -136,6 +146,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#mux.addressBatch(tx);
     const actions: TunnelAction[] = [];
     this.#handleSignals(now, actions);
+    this.#closeUnused(actions);
     return actions.length === 0 ? NO_ACTIONS : actions;
   }
 
@@ -153,6 +164,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel.handleTimeout(now, out);
     this.#mux.addressBatch(out);
     this.#handleSignals(now, actions);
+    for (const link of this.#streams.overdue(now)) this.#closeSilent(link);
+    this.#closeUnused(actions);
     if (this.#exit !== undefined && now >= this.#exit.at) actions.push(this.#end(this.#exit.signal, 'hard', ''));
     return actions.length === 0 ? NO_ACTIONS : actions;
   }
@@ -160,7 +173,38 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
     const own = earliest(this.#deadlines.earliest, this.#exit?.at ?? NEVER);
-    return earliest(own, this.#dataChannel.nextTimeout());
+    return earliest(earliest(own, this.#streams.nextTimeout()), this.#dataChannel.nextTimeout());
+  }
+
+  /**
+   * A TCP connection was accepted; its packets come from `address`, which names its link. The client is made of its first packet.
+   * OpenVPN: multi_create_instance_tcp().
+   */
+  handleConnection(now: Instant, address: LinkAddress): readonly TunnelAction[] {
+    const link = address[ADDRESS_LINK];
+    if (this.#ended || this.#exit !== undefined) return [{ type: 'close-link', link }];
+    this.#options.log.info('server.stream-established', { from: formatLinkAddress(address) });
+    this.#mux.addStreamLink(link);
+    const evicted = this.#streams.add(now, address);
+    if (evicted !== undefined) this.#closeSilent(evicted);
+    const actions: TunnelAction[] = [];
+    this.#closeUnused(actions);
+    return actions;
+  }
+
+  /** A TCP connection has ended, or its bytes make no sense: so has its client. OpenVPN: process_incoming_link_part1(). */
+  handleLinkLost(_now: Instant, link: number, error: Error): readonly TunnelAction[] {
+    const address = this.#streams.remove(link);
+    if (address === undefined || this.#ended) return NO_ACTIONS;
+    const instance = this.#multiContext.byAddress(address);
+    logLinkLost(instance?.modules.log ?? this.#options.log, error, instance ? undefined : formatLinkAddress(address));
+    if (instance !== undefined) {
+      this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'connection-reset' });
+    }
+    this.#unused.add(link);
+    const actions: TunnelAction[] = [];
+    this.#closeUnused(actions);
+    return actions;
   }
 
   /** A TLS engine of this client has something to tell; the caller also asks the loop for a turn. */
@@ -229,18 +273,17 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #handleStranger(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
     // A newcomer who got an answer now would be left alone with it: OpenVPN ignores him too while it shuts down.
     if (this.#exit !== undefined) return;
+    if (this.#streams.has(address[ADDRESS_LINK])) {
+      this.#handleFirstOnStream(now, packet, address, actions);
+      return;
+    }
     const answer = this.#options.handshake.handleFirstPacket(now, packet, address);
     switch (answer.type) {
       case 'reply':
         actions.push({ type: 'send-control', packet: answer.packet, to: address });
         return;
       case 'drop':
-        if (answer.detail !== undefined) {
-          this.#options.log.warn('server.stranger-refused', {
-            reason: answer.detail,
-            from: formatLinkAddress(address),
-          });
-        }
+        this.#logStranger(answer.detail, address);
         return;
       case 'stateful':
         this.#begin(now, address, { metadata: answer.metadata }, packet, actions);
@@ -253,6 +296,26 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       default:
         assertNever(answer);
     }
+  }
+
+  #logStranger(reason: string | undefined, address: LinkAddress): void {
+    if (reason === undefined) return;
+    this.#options.log.warn('server.stranger-refused', { reason, from: formatLinkAddress(address) });
+  }
+
+  /** A connection proves the address: no cookie is asked for. */
+  #handleFirstOnStream(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
+    const link = address[ADDRESS_LINK];
+    const verdict = this.#options.handshake.handleFirstOnStream(now, packet);
+    if (verdict.type === 'drop') {
+      this.#logStranger(verdict.detail, address);
+      this.#unused.add(link);
+      return;
+    }
+    this.#streams.markHeard(link);
+    const { metadata } = verdict;
+    this.#begin(now, address, metadata === undefined ? {} : { metadata }, packet, actions);
+    if (this.#multiContext.byAddress(address) === undefined) this.#unused.add(link);
   }
 
   /** The first packet of a client, with which its instance is made; unwrapped already where it came with a cookie. */
@@ -311,7 +374,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       log.warn('server.connect-frequency', { from: formatLinkAddress(address).replace(/^\[AF_INET6?\]/, '') });
       return undefined;
     }
-    const placed = this.#multiContext.allocate(now, address);
+    const protocol = this.#streams.has(address[ADDRESS_LINK]) ? 'tcp' : 'udp';
+    const placed = this.#multiContext.allocate(now, address, protocol);
     if (placed.evicted !== undefined) this.#forget(placed.evicted);
     const slot = placed.slot;
     if (slot === undefined) {
@@ -401,13 +465,13 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         return;
       }
       case 'install-keys':
-        peer.shape = packetShape(action, this.#options.keyUse);
+        peer.shape = packetShape(action, this.#options.keyUse, carrierOf(instance));
         peer.cipherName = action.keys.cipher.name;
-        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
+        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, carrierOf(instance));
         return;
       case 'send-with':
       case 'retire-keys':
-        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, instance.address[ADDRESS_FAMILY] === 6);
+        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, carrierOf(instance));
         return;
       case 'verify':
         this.#verify(now, instance, action, actions);
@@ -547,6 +611,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         return;
       case 'refused':
         logRefusal(log, signal, this.#options.replayWarnings);
+        // Nothing is damaged or repeated on a stream by accident.
+        if (instance.mode === 'CM_CHILD_TCP') {
+          log.error('link.decryption-error');
+          this.#removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'decryption-error' });
+        }
         return;
       case 'occ':
         this.#handleOcc(now, instance, signal.message);
@@ -580,8 +649,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   /** Frees all that stands behind a slot. OpenVPN: multi_close_instance(). */
   #forget(instance: Instance): void {
-    const { slot, modules: peer } = instance;
+    const { slot, modules: peer, address } = instance;
     peer.removed = true;
+    if (instance.mode === 'CM_CHILD_TCP') this.#unused.add(address[ADDRESS_LINK]);
     this.#deadlines.set(slot, NEVER);
     this.#awake.delete(slot);
     this.#options.internalMux.removeRoutes(slot);
@@ -591,10 +661,32 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     peer.multi.close();
   }
 
+  /** Nobody has spoken OpenVPN on it for --hand-window, or there is no room for so many who do not. */
+  #closeSilent(link: number): void {
+    const address = this.#streams.remove(link);
+    if (address === undefined) return;
+    this.#options.log.warn('server.stream-silent', { stranger: formatLinkAddress(address) });
+    this.#unused.add(link);
+  }
+
+  #closeUnused(actions: TunnelAction[]): void {
+    if (this.#unused.size === 0) return;
+    for (const link of this.#unused) {
+      this.#streams.remove(link);
+      this.#mux.removeStreamLink(link);
+      actions.push({ type: 'close-link', link });
+    }
+    this.#unused.clear();
+  }
+
   #end(signal: RunSignal, source: 'hard' | 'soft', text: string): TunnelAction {
     this.#ended = true;
     return { type: 'signal', info: { signal, source, text } };
   }
+}
+
+function carrierOf(instance: Instance): Carrier {
+  return { ipv6: instance.address[ADDRESS_FAMILY] === 6, stream: instance.mode === 'CM_CHILD_TCP' };
 }
 
 /** As OpenVPN prints it: an address alone, or a network with its length. */

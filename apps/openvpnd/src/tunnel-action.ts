@@ -7,6 +7,8 @@ import type { ImportedOptions } from './import-options.js';
 export type TunnelAction =
   /** A control packet for a peer; owned by the taker. */
   | { readonly type: 'send-control'; readonly packet: Uint8Array; readonly to: LinkAddress }
+  /** A stream is done with, from our side or the other: close it. Unknown ids are no error. */
+  | { readonly type: 'close-link'; readonly link: number }
   /** Client: the server has sent its options. Open the device, set addresses and routes. */
   | { readonly type: 'configure'; readonly imported: ImportedOptions }
   /** Server: judge a client key by its metadata, and answer with `handleClientKeyVerdict`. */

@@ -1,6 +1,7 @@
 import { EventLoop, type Tunnel } from '@openvpnd/event-loop';
 import type { LinkSocket } from '@openvpnd/external-mux';
 import type { TunDevice } from '@openvpnd/internal-mux';
+import { ADDRESS_LINK } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import { DEVICE_LOST, type RunSignal, type SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
@@ -11,11 +12,14 @@ import { tunnelVector } from './tunnel-vector.js';
 /** A tunnel that can be asked to end in order. */
 export interface EndableTunnel extends Tunnel<TunnelAction> {
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[];
+  /** A stream has ended; it is closed already. */
+  handleLinkLost(now: Instant, link: number, error: Error): readonly TunnelAction[];
 }
 
 export interface TunnelDriverOptions {
   readonly tunnel: EndableTunnel;
-  readonly link: LinkSocket;
+  /** Absent: links come later, with `addLink`. */
+  readonly link?: LinkSocket;
   /** Decides how large the rows of the vectors are. */
   readonly tunMtu: number;
   /** Judge a client key. A rejection ends the run with that error. */
@@ -36,6 +40,7 @@ export class TunnelDriver {
   readonly #options: TunnelDriverOptions;
   readonly #loop: EventLoop<TunnelAction>;
   #stopped = false;
+  readonly #links: Map<number, LinkSocket> = new Map();
   #end: (info: SignalInfo) => void = () => {};
   #fail: (error: unknown) => void = () => {};
   /** Why the tunnel has ended. Rejects when the interface cannot be set up. */
@@ -52,14 +57,20 @@ export class TunnelDriver {
       tunnel: options.tunnel,
       vector: tunnelVector(options.tunMtu),
       execute: (action) => this.#execute(action),
-      linkLost: (_link, error) => this.#fail(error),
+      linkLost: (link, error) => this.#handleLinkLost(link, error),
       deviceLost: (_device, error) => {
         run.log.say(1, error.message);
         this.#end({ signal: 'SIGUSR1', source: 'soft', text: DEVICE_LOST });
       },
     });
-    this.#loop.addLink(options.link);
+    if (options.link !== undefined) this.addLink(options.link);
     run.inbox.listen(() => this.#handleSignal());
+  }
+
+  /** Reads from this link too; it is the driver's from now on, and closed when it ends. */
+  addLink(link: LinkSocket): void {
+    this.#links.set(link.id, link);
+    this.#loop.addLink(link);
   }
 
   /** Gives the loop the device, as soon as it is open. */
@@ -83,17 +94,22 @@ export class TunnelDriver {
     this.#loop.wake();
   }
 
-  /** Stops the loop. Link, device and tunnel are the caller's. */
+  /** Stops the loop and closes all links. Device and tunnel are the caller's. */
   stop(): void {
     this.#stopped = true;
     this.#run.inbox.listen(undefined);
     this.#loop.stop();
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
   }
 
   #execute(action: TunnelAction): void {
     switch (action.type) {
       case 'send-control':
-        this.#options.link.send(action.packet, action.to);
+        this.#links.get(action.to[ADDRESS_LINK])?.send(action.packet, action.to);
+        return;
+      case 'close-link':
+        this.#closeLink(action.link);
         return;
       case 'configure':
         this.#options.configure?.(action.imported).catch(this.#fail);
@@ -105,6 +121,23 @@ export class TunnelDriver {
         this.#end(action.info);
         return;
     }
+  }
+
+  #closeLink(id: number): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    this.#links.delete(id);
+    this.#loop.removeLink(id);
+    link.close();
+  }
+
+  #handleLinkLost(link: LinkSocket, error: Error): void {
+    if (link.protocol === 'udp') {
+      this.#fail(error);
+      return;
+    }
+    this.#closeLink(link.id);
+    this.execute(this.#options.tunnel.handleLinkLost(this.#run.clock.now(), link.id, error));
   }
 
   #handleSignal(): void {

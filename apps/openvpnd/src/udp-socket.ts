@@ -2,7 +2,8 @@ import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { formatLinkAddress, linkAddress, type UdpLinkOptions } from '@openvpnd/external-mux';
 import { type NativeUdpLink, openUdpLink } from '@openvpnd/packet-io';
 import type { Say } from './host/interface.js';
-import { type ResolvedAddress, resolveHost } from './host/resolve.js';
+import type { ResolvedAddress } from './host/resolve.js';
+import { socketBinding } from './socket-binding.js';
 
 /** The id of the one link of a client or server. */
 const LINK_ID = 1;
@@ -24,7 +25,7 @@ export async function openUdpSocket(
   const { sendBufferBytes, receiveBufferBytes } = options.link;
   const settings: UdpLinkOptions = {
     id: LINK_ID,
-    ...(await binding(entry, family)),
+    ...(await socketBinding(entry, family)),
     // A client's socket serves the family of its remote and leaves the other's port alone.
     ipv6Only: entry.bindIpv6Only || remote?.family === 6,
     ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
@@ -42,15 +43,4 @@ export async function openUdpSocket(
   const to = remote === undefined ? '[AF_UNSPEC]' : formatLinkAddress(linkAddress(remote));
   say(`${name} link remote: ${to}`);
   return link;
-}
-
-async function binding(
-  entry: ConnectionEntry,
-  family: 4 | 6 | undefined,
-): Promise<Pick<UdpLinkOptions, 'local' | 'port' | 'family'>> {
-  const ofFamily = family === undefined ? {} : { family };
-  if (!entry.bind) return ofFamily;
-  if (entry.localHost === undefined) return { port: entry.localPort, ...ofFamily };
-  const [address] = await resolveHost(entry.localHost, family);
-  return { local: { family: address.family, address: address.address, port: entry.localPort } };
 }

@@ -30,6 +30,7 @@ export {
   type StatelessDropReason,
   StatelessHandshake,
   type StatelessHandshakeOptions,
+  type StreamVerdict,
 } from './stateless-handshake.js';
 export { type TlsAuthDirection, type TlsAuthOptions, tlsAuthWraps } from './tls-auth.js';
 export { dynamicTlsCryptWrap, TLS_CRYPT_OVERHEAD_BYTES, type TlsCryptOptions, tlsCryptWraps } from './tls-crypt.js';

@@ -61,6 +61,13 @@ export type FirstPacketVerdict =
   /** `detail` says for the log what was wrong with a packet that did not open. */
   | { readonly type: 'drop'; readonly reason: StatelessDropReason; readonly detail?: string };
 
+/** What becomes of the first packet on a connection, which proves by itself that the peer is at its address. */
+export type StreamVerdict =
+  /** Begin a session from this packet, with a fresh wrap and a random session id. The metadata is that of a tls-crypt-v2 client. */
+  | { readonly type: 'stateful'; readonly metadata: ClientKeyMetadata | undefined }
+  /** Nothing of ours: nothing better comes behind it. */
+  | { readonly type: 'drop'; readonly reason: StatelessDropReason; readonly detail?: string };
+
 /** What a {@link StatelessHandshake} is made with. */
 export interface StatelessHandshakeOptions {
   readonly wraps: ControlWrapFactory;
@@ -105,13 +112,38 @@ export class StatelessHandshake {
     if (!isInitial(opcode) || keyIdOf(bytes[0]!) !== 0) return drop('not-initial');
     // The session id stands in clear in every wrapping.
     if (isZeroSessionId(bytes.subarray(1, CONTROL_HEADER_BYTES))) return drop('zero-session-id');
-    const isReset = opcode === P_CONTROL_HARD_RESET_CLIENT_V2 || opcode === P_CONTROL_HARD_RESET_CLIENT_V3;
+    const isReset = isClientReset(opcode);
     // A fresh wrap has seen nothing, so a repeated packet passes here: there is no state to check it against. Our reset is
     // packet 1 of the session that may follow, so that the session goes on with 2.
     const wrap = this.#wraps.create(this.#unixTime(now), isReset ? 1 : 2);
     const verdict = this.#judge(now, bytes, address, wrap);
     if (verdict.type !== 'accept') wrap.close();
     return verdict;
+  }
+
+  /**
+   * Judges the first packet of a TCP connection: no cookie is asked for, and no limit counted. `bytes` is borrowed. Total over all inputs.
+   * OpenVPN begins a session from whatever comes.
+   */
+  handleFirstOnStream(now: Instant, bytes: Uint8Array): StreamVerdict {
+    const opcode = opcodeOf(bytes[0] ?? 0);
+    if (!isClientReset(opcode) || keyIdOf(bytes[0]!) !== 0) return refuse('not-initial');
+    if (isZeroSessionId(bytes.subarray(1, CONTROL_HEADER_BYTES))) return refuse('zero-session-id');
+    const wrap = this.#wraps.create(this.#unixTime(now), 1);
+    try {
+      const plain = wrap.unwrap(now, bytes);
+      if (!plain.ok) return { type: 'drop', reason: 'unauthenticated', detail: plain.reason };
+      const parsed = parseControlPacket(plain.value);
+      if (!parsed.ok) return refuse('malformed');
+      if (carriesWrappedKey(opcode) && !wrap.clientKey) {
+        return { type: 'drop', reason: 'not-initial', detail: 'tls-crypt-v2: no server key' };
+      }
+      return parsed.value.messageId === 0
+        ? { type: 'stateful', metadata: wrap.clientKey?.metadata }
+        : refuse('message-id');
+    } finally {
+      wrap.close();
+    }
   }
 
   #judge(now: Instant, bytes: Uint8Array, address: Uint32Array, wrap: ControlWrap): FirstPacketVerdict {
@@ -173,10 +205,13 @@ export class StatelessHandshake {
   }
 }
 
+function isClientReset(opcode: number): boolean {
+  return opcode === P_CONTROL_HARD_RESET_CLIENT_V2 || opcode === P_CONTROL_HARD_RESET_CLIENT_V3;
+}
+
 function isInitial(opcode: number): boolean {
   return (
-    opcode === P_CONTROL_HARD_RESET_CLIENT_V2 ||
-    opcode === P_CONTROL_HARD_RESET_CLIENT_V3 ||
+    isClientReset(opcode) ||
     opcode === P_CONTROL_V1 ||
     opcode === P_CONTROL_WKC_V1 ||
     opcode === P_ACK_V1
@@ -184,5 +219,9 @@ function isInitial(opcode: number): boolean {
 }
 
 function drop(reason: StatelessDropReason): FirstPacketVerdict {
+  return { type: 'drop', reason };
+}
+
+function refuse(reason: StatelessDropReason): StreamVerdict {
   return { type: 'drop', reason };
 }

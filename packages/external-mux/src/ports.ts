@@ -40,6 +40,8 @@ export interface LinkSocket {
   /** Stops reading until `resume`, without loss of what is queued: back-pressure. */
   pause(): void;
   resume(): void;
+  /** Streams: small packets leave at once from now on (TCP_NODELAY). */
+  setNoDelay?(): void;
   /** Idempotent. */
   close(): void;
 }

@@ -7,7 +7,7 @@ export type RunSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
  */
 export interface SignalInfo {
   readonly signal: RunSignal;
-  readonly source: 'hard' | 'soft';
+  readonly source: 'hard' | 'soft' | 'connection failed(soft)';
   readonly text: string;
   /** A client's next attempt, when the server said where or when it is to be. */
   readonly retry?: RetryAdvice;

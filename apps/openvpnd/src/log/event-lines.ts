@@ -18,6 +18,8 @@ const DETAIL = 4;
 
 /** Enough to see what is going on, and no way to fill a disk. */
 const STRANGERS_PER_SECOND = 10;
+/** Each costs its maker a connection, and many clients come back at once after a restart. */
+const CONNECTIONS_PER_SECOND = 100;
 
 /**
  * OpenVPN's line for each event of the protocol packages. People and tools grep for these lines: they are an interface.
@@ -225,6 +227,29 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   'client.session-timeout': { verb: ALWAYS, text: () => 'Session timeout, exiting' },
   'client.float': { verb: ALWAYS, text: () => 'TLS: the server moved to another address' },
 
+  // Connections.
+  'link.bad-length': { verb: ALWAYS, text: (f) => ofStranger(f, String(f.message)), perSecond: STRANGERS_PER_SECOND },
+  'link.reset': { verb: ALWAYS, text: (f) => ofStranger(f, String(f.message)), perSecond: CONNECTIONS_PER_SECOND },
+  'link.decryption-error': {
+    verb: ALWAYS,
+    text: () => 'Fatal decryption error (process_incoming_link), restarting',
+  },
+  'server.stream-established': {
+    verb: ALWAYS,
+    text: (f) => `TCP connection established with ${f.from}`,
+    perSecond: CONNECTIONS_PER_SECOND,
+  },
+  'server.crowded': {
+    verb: ALWAYS,
+    text: (f) => `TCP: accepting is paused: ${f.reason}`,
+    perSecond: 1,
+  },
+  'server.stream-silent': {
+    verb: ALWAYS,
+    text: (f) => ofStranger(f, 'TLS Error: no OpenVPN client has spoken on this connection, closing it'),
+    perSecond: STRANGERS_PER_SECOND,
+  },
+
   // Server.
   'server.full': {
     verb: ALWAYS,
@@ -289,6 +314,12 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
 
 function cipherNotListed(fields: LogFields): string {
   return `OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('${fields.cipher}') to --data-ciphers (currently '${fields.own}') if you want to connect to this server.`;
+}
+
+/** A line about a peer that the log has no name for yet. */
+function ofStranger(fields: LogFields, text: string): string {
+  const { stranger } = fields;
+  return stranger === undefined ? text : `${String(stranger).replace(/^\[AF_INET6?\]/, '')} ${text}`;
 }
 
 /** OpenVPN: error_prefix of openvpn_decrypt_aead() and openvpn_decrypt_v1(). */

@@ -31,7 +31,6 @@ export interface TcpLinkCounters {
 /** A {@link LinkSocket} that is one TCP connection. */
 export interface TcpLink extends LinkSocket {
   readonly counters: Readonly<TcpLinkCounters>;
-  /** TCP_NODELAY: `--socket-flags`, which a server may push. */
   setNoDelay(): void;
 }
 
