@@ -114,7 +114,8 @@ function optionsStringInput(
     ...pointToPointAddresses(options),
     deviceType: 'tun',
     tunMtu: entry.occMtu,
-    protocol: entry.protocol.transport === 'udp' ? 'udp' : entry.protocol.side === 'server' ? 'tcp-server' : 'tcp-client',
+    protocol:
+      entry.protocol.transport === 'udp' ? 'udp' : entry.protocol.side === 'server' ? 'tcp-server' : 'tcp-client',
     ...(cipher === undefined ? {} : { cipher }),
     dataCiphers,
     auth: findHmacDigest(auth)?.name ?? auth,

@@ -210,12 +210,7 @@ function isClientReset(opcode: number): boolean {
 }
 
 function isInitial(opcode: number): boolean {
-  return (
-    isClientReset(opcode) ||
-    opcode === P_CONTROL_V1 ||
-    opcode === P_CONTROL_WKC_V1 ||
-    opcode === P_ACK_V1
-  );
+  return isClientReset(opcode) || opcode === P_CONTROL_V1 || opcode === P_CONTROL_WKC_V1 || opcode === P_ACK_V1;
 }
 
 function drop(reason: StatelessDropReason): FirstPacketVerdict {

@@ -49,8 +49,11 @@ export class TestPki {
   }
 }
 
+/** The outer transport; a bare `tcp` is made the server's or the client's side by the program. */
+export type Proto = 'udp4' | 'udp6' | 'tcp4' | 'tcp6';
+
 export interface SiteSettings {
-  readonly proto?: 'udp4' | 'udp6';
+  readonly proto?: Proto;
   readonly ciphers?: readonly string[];
   readonly serverExtra?: readonly string[];
   /** Appended to the command line of the server. */
@@ -97,7 +100,7 @@ export class Site {
     return new Site(lab, tls, places, network.addressesOf(places[0]), settings);
   }
 
-  get proto(): 'udp4' | 'udp6' {
+  get proto(): Proto {
     return this.#settings.proto ?? 'udp4';
   }
 
@@ -129,7 +132,7 @@ export class Site {
       identity: { ca: settings.ca ?? this.tls.pki.ca, cert: identity.cert, key: identity.key },
       proto: this.proto,
       remote:
-        settings.remote?.address ?? (this.proto === 'udp6' ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4),
+        settings.remote?.address ?? (this.proto.endsWith('6') ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4),
       port: settings.remote?.port,
       ciphers: this.#settings.ciphers,
       extra,
