@@ -14,8 +14,11 @@ import type {
 import { HostText, parseHost, withPort } from './host-text.js';
 import { type TcpLink, TcpSocketLink } from './tcp-link.js';
 
-/** Connections that the system completes before we have taken them. OpenVPN: socket_listen_accept(). */
-export const LISTEN_BACKLOG = 32;
+/**
+ * Connections that the system completes before we have taken them. OpenVPN has 32; libuv takes one a turn of its loop, and whoever finds the
+ * queue full is kept waiting for a second.
+ */
+export const LISTEN_BACKLOG = 512;
 /** How long nobody is let in when there was no room. */
 const CROWDED_PAUSE_MS = 1000;
 
