@@ -243,33 +243,4 @@ describe('a TCP link', () => {
       `TCP: connect to [AF_INET]127.0.0.1:${port} failed: Connection refused`,
     );
   });
-
-  it('idle connections that began a packet each hold less than 4 KiB for it', async () => {
-    const accepted: LinkSocket[] = [];
-    const { promise: bound, resolve: setBound } = deferred<number>();
-    const listener = links().listen(
-      { local: IPV4 },
-      {
-        listening: (local) => setBound(local[ADDRESS_PORT]),
-        link: (link) => accepted.push(link),
-        crowded: () => {},
-        failed: () => {},
-      },
-    );
-    open.push(listener, { close: () => accepted.forEach((link) => void link.close()) });
-    const port = await bound;
-    const peers: Socket[] = [];
-    open.push({ close: () => peers.forEach((peer) => void peer.destroy()) });
-    const before = process.memoryUsage().arrayBuffers;
-    for (let made = 0; made < 500; made += 25) {
-      const fresh = Array.from({ length: 25 }, () => netConnect({ host: '127.0.0.1', port }));
-      await Promise.all(fresh.map((peer) => once(peer, 'connect')));
-      for (const peer of fresh) peer.write(Uint8Array.of(7, 0xff, 1));
-      peers.push(...fresh);
-    }
-    await until(() => accepted.length === 500);
-    for (const link of accepted) watch(link);
-    for (let i = 0; i < 50; i += 1) await turn();
-    expect((process.memoryUsage().arrayBuffers - before) / 500).toBeLessThan(4096);
-  });
 });
