@@ -23,6 +23,7 @@ class PlainTunnel implements EndableTunnel {
   next: readonly TunnelAction[] = NO_ACTIONS;
   remote: LinkAddress | undefined;
   readonly exits: RunSignal[] = [];
+  readonly lost: number[] = [];
   turns = 0;
 
   handleLinkBatch(_now: Instant, rx: PacketVector): readonly TunnelAction[] {
@@ -35,6 +36,11 @@ class PlainTunnel implements EndableTunnel {
       tx.fate[row] = FATE_TO_LINK;
       if (this.remote) tx.addresses.set(this.remote, row * ADDRESS_WORDS);
     }
+    return this.#take();
+  }
+
+  handleLinkLost(_now: Instant, link: number): readonly TunnelAction[] {
+    this.lost.push(link);
     return this.#take();
   }
 
@@ -83,7 +89,7 @@ function scene(options: Partial<TunnelDriverOptions> = {}) {
   const remote = network.publicAddress(peer);
   remote[ADDRESS_LINK] = link.id;
   tunnel.remote = remote;
-  return { clock, link, peer, received, tunnel, lines, driver, remote };
+  return { clock, network, link, peer, received, tunnel, lines, driver, remote };
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -148,6 +154,42 @@ describe('what a tunnel asks for', () => {
       { type: 'signal', info: { ...SOFT, text: 'later' } },
     ]);
     expect(await driver.ended).toEqual(SOFT);
+  });
+});
+
+describe('streams', () => {
+  test('are read beside the other links, answered through their own, and closed when the tunnel says so', () => {
+    const { clock, network, driver, tunnel } = scene();
+    const [client, server] = network.openStream(['192.0.2.3', 4000], ['192.0.2.1', 1194]);
+    driver.addLink(server);
+    const to = network.publicAddress(client);
+    to[ADDRESS_LINK] = server.id;
+    const before = client.counters.received;
+    driver.execute([{ type: 'send-control', packet: bytes('hello'), to }]);
+    let heard = 0;
+    client.watch({ readable: () => void heard++, writable: () => {}, failed: () => {} });
+    clock.advanceBy(10);
+    expect(heard).toBeGreaterThan(before);
+    driver.execute([
+      { type: 'close-link', link: server.id },
+      { type: 'close-link', link: server.id },
+      { type: 'send-control', packet: bytes('late'), to },
+    ]);
+    expect(server.isClosed).toBe(true);
+    expect(tunnel.lost).toEqual([]);
+  });
+
+  test('that end are closed and told of; a datagram link that breaks ends the run', async () => {
+    const { clock, network, driver, tunnel, link } = scene();
+    const [client, server] = network.openStream(['192.0.2.3', 4000], ['192.0.2.1', 1194]);
+    driver.addLink(server);
+    client.close();
+    clock.advanceBy(10);
+    expect(tunnel.lost).toEqual([server.id]);
+    expect(server.isClosed).toBe(true);
+    link.fail(new Error('gone'));
+    clock.advanceBy(10);
+    await expect(driver.ended).rejects.toThrow('gone');
   });
 });
 
