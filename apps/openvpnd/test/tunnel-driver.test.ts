@@ -244,7 +244,7 @@ describe('what may break', () => {
     await expect(driver.ended).rejects.toBe(failure);
   });
 
-  test('nothing is called after stop', () => {
+  test('nothing is called after stop, and its links are closed', () => {
     const { clock, driver, tunnel, link, peer } = scene();
     clock.advanceBy(1);
     const { turns } = tunnel;
@@ -253,6 +253,6 @@ describe('what may break', () => {
     peer.send(bytes('late'), link.localAddress());
     clock.advanceBy(100);
     expect(tunnel.turns).toBe(turns);
-    expect(link.isClosed).toBe(false);
+    expect(link.isClosed).toBe(true);
   });
 });
