@@ -63,10 +63,11 @@ describe('what providers push', () => {
       'redirect-gateway def1',
       'inactive 3600',
       'socket-flags TCP_NODELAY',
+      'shaper 100000',
     ]);
     expect(result.ok && result.pulled.dns.dhcpOptions).toEqual([{ type: 'DNS', value: '10.0.0.1' }]);
     expect(result.ok && result.pulled.routes.redirect).toMatchObject({ reroute: true, def1: true });
-    expect(result.log.join('\n')).toContain("option 'socket-flags' is not supported yet");
+    expect(result.log.join('\n')).toContain("option 'shaper' is not supported yet");
     expect(result.ok && result.pulled.inactive).toEqual({ seconds: 3600, bytes: 0 });
   });
   test('but framing that we cannot speak ends it', () => {
