@@ -146,7 +146,7 @@ function readOptions(argv: readonly string[]): Reading | number {
   } catch (error) {
     return complain([`Options error: --log fails with '${file?.path}': ${reasonOf(error)}`]);
   }
-  const log = new DaemonLog(writer, verbosity);
+  const log = new DaemonLog(writer, verbosity, options.log.mute);
   for (const warning of warnings) log.say(1, warning);
   return { options, log, writer };
 }

@@ -6,10 +6,10 @@ import type { LineWriter } from '../src/log/line-writer.js';
 import { root } from './fences/fences.js';
 
 /** A log of that verbosity, and the lines it has printed. */
-function log(verbosity: number): { log: DaemonLog; lines: string[] } {
+function log(verbosity: number, mute = 0): { log: DaemonLog; lines: string[] } {
   const lines: string[] = [];
   const writer: Pick<LineWriter, 'write'> = { write: (line) => lines.push(line) };
-  return { log: new DaemonLog(writer as LineWriter, verbosity), lines };
+  return { log: new DaemonLog(writer as LineWriter, verbosity, mute), lines };
 }
 
 describe('the log', () => {
@@ -19,6 +19,25 @@ describe('the log', () => {
     daemonLog.say(3, 'usual');
     daemonLog.say(4, 'detail');
     expect(lines).toEqual(['always', 'usual']);
+  });
+
+  test('--mute keeps back what repeats, says how much, and lets the next kind through', () => {
+    const { log: daemonLog, lines } = log(3, 2);
+    const events = daemonLog.events(() => '');
+    for (let i = 0; i < 5; i++) events.info('verify.eku-ok');
+    events.info('verify.ku-ok');
+    events.info('verify.eku-ok');
+    expect(lines).toEqual([
+      'VERIFY EKU OK',
+      'VERIFY EKU OK',
+      '3 variation(s) on previous 2 message(s) suppressed by --mute',
+      'VERIFY KU OK',
+      'VERIFY EKU OK',
+    ]);
+    const unmuted = log(3);
+    const all = unmuted.log.events(() => '');
+    for (let i = 0; i < 5; i++) all.info('verify.eku-ok');
+    expect(unmuted.lines).toHaveLength(5);
   });
 
   test('says events in OpenVPN’s words, with what stands in front and what surrounds them at that moment', () => {

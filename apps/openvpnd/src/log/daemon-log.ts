@@ -15,17 +15,24 @@ export type Surroundings = () => LogFields;
 export class DaemonLog {
   readonly #writer: LineWriter;
   readonly #verbosity: number;
+  readonly #mute: number;
+  /** The event of the last line, how often it came in a row, and how many of these were kept back. */
+  #row: { event: string; count: number; suppressed: number } = { event: '', count: 0, suppressed: 0 };
   /** How often a limited event was printed in the second that is given first. */
   readonly #printed: Map<string, { second: number; count: number }> = new Map();
 
-  constructor(writer: LineWriter, verbosity: number) {
+  /** @param mute --mute: how many lines of one kind are printed in a row; 0: all */
+  constructor(writer: LineWriter, verbosity: number, mute = 0) {
     this.#writer = writer;
     this.#verbosity = verbosity;
+    this.#mute = mute;
   }
 
   /** Prints a line from `verb` on; 0 is always. */
   say(verb: number, text: string): void {
-    if (verb <= this.#verbosity) this.#writer.write(text);
+    if (verb > this.#verbosity) return;
+    this.#endRow();
+    this.#writer.write(text);
   }
 
   /** A log for a protocol package. `prefix` stands in front of each line: `client1/192.0.2.7:40112 `. */
@@ -38,10 +45,32 @@ export class DaemonLog {
       }
       if (line.verb > this.#verbosity) return;
       if (line.perSecond !== undefined && !this.#admits(event, line.perSecond)) return;
+      if (this.#isMuted(event)) return;
       const text = line.text({ ...surroundings(), ...fields });
       for (const part of typeof text === 'string' ? [text] : text) this.#writer.write(prefix() + part);
     };
     return { error: print, warn: print, info: print, debug: print };
+  }
+
+  /** --mute. The kind of a line is its event, as in OpenVPN it is its debug level. */
+  #isMuted(event: string): boolean {
+    if (this.#mute === 0) return false;
+    if (event !== this.#row.event) {
+      this.#endRow();
+      this.#row = { event, count: 0, suppressed: 0 };
+    }
+    this.#row.count += 1;
+    if (this.#row.count <= this.#mute) return false;
+    this.#row.suppressed += 1;
+    return true;
+  }
+
+  #endRow(): void {
+    const { suppressed } = this.#row;
+    this.#row = { event: '', count: 0, suppressed: 0 };
+    if (suppressed > 0) {
+      this.#writer.write(`${suppressed} variation(s) on previous ${this.#mute} message(s) suppressed by --mute`);
+    }
   }
 
   #admits(event: string, perSecond: number): boolean {
