@@ -87,4 +87,33 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
       }));
   }
+
+  test('a client that stops reading, and 300 strangers that never finish a packet, cost a running ping nothing', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls, { proto: 'tcp4', clients: 2 });
+      const server = await site.startServer('openvpnd', ['hand-window 4']);
+      const stalled = await site.connectClient('openvpn', 0);
+      await site.connectClient('openvpn', 1);
+      const stalledAddress = await site.tunnelAddress(0, 4);
+      stalled.signal('SIGSTOP');
+      const strangers = site.clientPlaces[1].start(process.execPath, [
+        '-e',
+        `let closed = 0;
+        for (let i = 0; i < 300; i++) {
+          const peer = require('node:net').connect(1194, '${site.serverAddresses.ipv4}');
+          peer.on('connect', () => peer.write(Buffer.of(0)));
+          setTimeout(() => peer.writable && peer.write(Buffer.of(100)), 1500);
+          peer.on('error', () => {});
+          peer.on('close', () => ++closed === 300 && console.log('all closed'));
+        }`,
+      ]);
+      const flood = ping(site.serverPlace, stalledAddress, { count: 4000, interval: 0.001, size: 1400 });
+      const pinged = await ping(site.clientPlaces[1], '10.8.0.1', { count: 100, interval: 0.05 });
+      expect(pinged.received).toBe(100);
+      await strangers.waitForLine(/all closed/, 15_000);
+      stalled.signal('SIGCONT');
+      await flood;
+      expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5 })).received).toBe(5);
+      expect(server.countLines(STACK_TRACE)).toBe(0);
+    }));
 });
