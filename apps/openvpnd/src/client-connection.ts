@@ -72,7 +72,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     link,
-    tunMtu: entry.tunMtu,
+    tunMtu: entry.tunMtuMax,
     configure: async (imported) => {
       if (imported.pulled.tcpNoDelay) link.setNoDelay?.();
       const device = await tunnelInterface.bringUp(imported.plan, remote);

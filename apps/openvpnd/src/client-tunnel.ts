@@ -66,6 +66,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #mux: ExternalMux;
   readonly #internalMux: InternalMux;
   #peer: PeerSettings;
+  #keyUse: KeyUse;
   /** Of the key that was installed last. */
   #shape: DataPacketShape | undefined;
   #answerDeadline: Instant = NEVER;
@@ -82,6 +83,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#options = options;
     this.#multi = options.multi;
     this.#peer = options.peer;
+    this.#keyUse = options.keyUse;
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
     this.#internalMux = options.internalMux;
@@ -229,7 +231,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
       }
       case 'install-keys':
-        this.#shape = packetShape(action, this.#options.keyUse, this.#carrier);
+        this.#shape = packetShape(action, this.#keyUse, this.#carrier);
         return this.#applyKeyAction(action);
       case 'send-with':
       case 'retire-keys':
@@ -250,8 +252,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
           : this.#end('SIGUSR1', 'remote-exit');
       case 'negotiated':
         if (this.#options.log !== undefined) {
-          const { keyUse, exitNotify } = this.#options;
-          logNegotiated(this.#options.log, action.options, { peer: this.#peer, auth: keyUse.auth, exitNotify });
+          const { exitNotify } = this.#options;
+          logNegotiated(this.#options.log, action.options, { peer: this.#peer, keyUse: this.#keyUse, exitNotify });
         }
         return NO_ACTIONS;
       case 'connected':
@@ -269,7 +271,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   }
 
   #applyKeyAction(action: KeyAction): readonly TunnelAction[] {
-    applyKeyAction(this.#dataChannel, SLOT, action, this.#options.keyUse, this.#carrier);
+    applyKeyAction(this.#dataChannel, SLOT, action, this.#keyUse, this.#carrier);
     return NO_ACTIONS;
   }
 
@@ -300,6 +302,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
     this.#peer = imported.peer;
     this.#sessionEnd = now + imported.sessionTimeoutMs;
+    this.#keyUse = { ...this.#keyUse, compression: imported.compression };
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));

@@ -24,8 +24,6 @@ export class OptionValueError extends Error {
   override readonly name = 'OptionValueError';
 }
 
-/** OpenVPN 2.6: TUN_MTU_MAX_MIN; what we tell a server that it may push. */
-const TUN_MTU_MAX = 1600;
 const SCHEDULED_EXIT_MS = 5000;
 /** --tls-timeout when nobody sets it. */
 const DEFAULT_RETRANSMIT_SECONDS = 2;
@@ -54,10 +52,10 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
     level: isServer ? 0 : tls.pushPeerInfo ? 3 : pointToPoint ? 1 : 2,
     version: OPENVPN_VERSION,
     platform: 'linux',
-    tunMtuMax: Math.max(TUN_MTU_MAX, entry.tunMtu),
+    tunMtuMax: entry.tunMtuMax,
     dataCiphers: ciphers.value,
     ivProto,
-    compression: 'none',
+    compression: dataChannel.compression.advertiseStubsOnly ? 'stub' : 'all',
     environment: new Map(options.process.environment.map(({ name, value }) => [name, value])),
   });
   return {
@@ -72,6 +70,7 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
     expectedOptionsString: expectedOptionsString(strings),
     dataCiphers: ciphers.value,
     ...(fallback === undefined ? {} : { fallbackCipher: fallback }),
+    ...(dataChannel.compression.migrate ? { compressMigrate: true } : {}),
     ...(peerInfo === undefined ? {} : { peerInfo }),
     ivProto,
     pull: options.client !== undefined,
@@ -108,6 +107,7 @@ function optionsStringInput(
   const { auth, cipher } = options.dataChannel;
   const { controlWrap } = entry;
   const shared = controlWrap.kind === 'tls-crypt-v2' ? controlWrap.beside : controlWrap;
+  const { algorithm } = options.dataChannel.compression;
   return {
     role: options.tls.role,
     pointToPoint: isPointToPoint(options),
@@ -120,6 +120,8 @@ function optionsStringInput(
     dataCiphers,
     auth: findHmacDigest(auth)?.name ?? auth,
     digestBytes: digestBytes(auth),
+    ...(algorithm === undefined ? {} : { compression: algorithm.endsWith('-v2') ? 'v2' : 'prefix' }),
+    fragment: entry.fragment !== undefined,
     tlsAuth: shared.kind === 'tls-auth',
     ...(shared.kind === 'tls-auth' && shared.direction !== undefined ? { keyDirection: shared.direction } : {}),
   };

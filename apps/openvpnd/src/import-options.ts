@@ -1,4 +1,5 @@
 import {
+  type CompressionAlgorithm,
   type ConnectionEntry,
   type Options,
   type PulledOptions,
@@ -19,6 +20,8 @@ export interface ImportedOptions {
   readonly peer: PeerSettings;
   /** How long the connection may last from now on; Infinity: as long as it likes. */
   readonly sessionTimeoutMs: number;
+  /** How payloads are marked from now on. */
+  readonly compression: CompressionAlgorithm | undefined;
   /** How the device and the routes are to be. */
   readonly plan: TunnelPlanInput;
 }
@@ -39,6 +42,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
   const result = parsePushReply(pushed, {
     routeNopull: client?.routeNopull ?? false,
     pullFilters: client?.pullFilters ?? [],
+    compressionStubsOnly: options.dataChannel.compression.stubsOnly,
   });
   if (!result.ok) return { ok: false, lines: [...result.log, result.reason] };
   const { pulled } = result;
@@ -46,6 +50,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
   if (pulled.pingSeconds !== undefined || pulled.pingTimeout !== undefined) {
     lines.push('OPTIONS IMPORT: timers and/or timeouts modified');
   }
+  if (pulled.compression !== undefined) lines.push('OPTIONS IMPORT: compression parms modified');
   if (pulled.ifconfig !== undefined || pulled.ifconfigIpv6 !== undefined) {
     lines.push('OPTIONS IMPORT: --ifconfig/up options modified');
   }
@@ -57,7 +62,14 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
   if (pulled.exitNotify !== undefined && entry.protocol.transport === 'tcp') {
     lines.push('OPTIONS IMPORT: --explicit-exit-notify can only be used with --proto udp');
   }
-  if (pulled.tunMtu !== undefined) lines.push(`OPTIONS IMPORT: tun-mtu set to ${pulled.tunMtu}`);
+  if (pulled.tunMtu !== undefined) {
+    lines.push(`OPTIONS IMPORT: tun-mtu set to ${pulled.tunMtu}`);
+    if (pulled.tunMtu > entry.tunMtuMax) {
+      lines.push(
+        `Server-pushed tun-mtu is too large, please add tun-mtu-max ${pulled.tunMtu} in the client configuration`,
+      );
+    }
+  }
   return {
     ok: true,
     lines,
@@ -66,6 +78,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
       negotiated: negotiatedByPush(pulled),
       peer: pulledPeerSettings(options, pulled),
       sessionTimeoutMs: sessionTimeoutMs(options, pulled),
+      compression: (pulled.compression ?? options.dataChannel.compression).algorithm,
       plan: planInput(options, entry, pulled),
     },
   };
@@ -96,7 +109,7 @@ export function planInput(options: Options, entry: ConnectionEntry, pulled?: Pul
   const ipv6Routes = [...routes.routesIpv6, ...(pulled?.routes.routesIpv6 ?? [])];
   return {
     topology: pulled?.topology ?? device.topology,
-    tunMtu: pulled?.tunMtu ?? entry.tunMtu,
+    tunMtu: Math.min(pulled?.tunMtu ?? entry.tunMtu, entry.tunMtuMax),
     ...(ifconfig && { ifconfig }),
     ...(ifconfigIpv6 && { ifconfigIpv6: { address: ifconfigIpv6.local, prefixBits: ifconfigIpv6.bits } }),
     routes: ipv4Routes.map(({ network, netmask, gateway: via, metric: cost }) => ({

@@ -1,7 +1,13 @@
-import type { ConnectionEntry, MssFix, Options } from '@openvpnd/config';
+import type { CompressionAlgorithm, ConnectionEntry, MssFix, Options } from '@openvpnd/config';
 import type { ControlAction } from '@openvpnd/control-processor';
 import { type DataChannel, findHmacDigest } from '@openvpnd/data-channel';
-import { type DataPacketShape, type MssfixSetting, mssOf } from '@openvpnd/keygen';
+import {
+  type DataPacketShape,
+  type FragmentSetting,
+  fragmentPartOf,
+  type MssfixSetting,
+  mssOf,
+} from '@openvpnd/keygen';
 
 /** The part of the control channel's actions that concerns the keys of the data channel. */
 export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' | 'send-with' | 'retire-keys' }>;
@@ -12,6 +18,10 @@ export interface KeyUse {
   readonly auth: string;
   /** --mssfix; absent: off. */
   readonly mssfix?: MssfixSetting;
+  /** --fragment; absent: off. */
+  readonly fragment?: FragmentSetting;
+  /** --compress, --comp-lzo: how payloads are marked. */
+  readonly compression?: CompressionAlgorithm | undefined;
 }
 
 const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as const satisfies Record<
@@ -19,10 +29,15 @@ const LIMITS = { outer: 'mtu', payload: 'encapsulated', fixed: 'fixed' } as cons
   string
 >;
 
+/** However small --fragment is: a part that carries something. */
+const SHORTEST_PART_BYTES = 4;
+
 /** How keys are used by the options of a connection. */
 export function keyUse(options: Options, entry: ConnectionEntry): KeyUse {
-  const { mssFix } = entry;
+  const { mssFix, fragment } = entry;
   return {
+    compression: options.dataChannel.compression.algorithm,
+    ...(fragment === undefined ? {} : { fragment: { bytes: fragment.bytes, limits: LIMITS[fragment.basis] } }),
     auth: options.dataChannel.auth,
     ...(mssFix === undefined ? {} : { mssfix: { bytes: mssFix.bytes, limits: LIMITS[mssFix.basis] } }),
   };
@@ -47,6 +62,8 @@ export function packetShape(
     mode: 'tls',
     peerId: action.peerId !== undefined,
     stream: carrier.stream,
+    compressionPrefix: use.compression !== undefined && !use.compression.endsWith('-v2'),
+    fragment: use.fragment !== undefined,
   };
 }
 
@@ -70,6 +87,11 @@ export function applyKeyAction(
         ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6: carrier.ipv6 }, shape) }),
         auth: use.auth,
       });
+      // What fits into a packet depends on the cipher.
+      if (use.fragment !== undefined) {
+        const partBytes = fragmentPartOf({ ...use.fragment, outerIpv6: carrier.ipv6 }, shape);
+        dataChannel.setFragmentPart(slot, Math.max(partBytes, SHORTEST_PART_BYTES));
+      }
       return;
     }
     case 'send-with':

@@ -2,12 +2,13 @@ import type { NegotiatedOptions } from '@openvpnd/control-processor';
 import { findHmacDigest, type PeerSettings } from '@openvpnd/data-channel';
 import { findDataCipher } from '@openvpnd/keygen';
 import type { Log } from '@openvpnd/sans-io';
+import { COMPRESSION_NAMES } from './compression.js';
+import type { KeyUse } from './install-keys.js';
 
 /** What {@link logNegotiated} tells beside the negotiated options. */
 export interface NegotiatedSurroundings {
   readonly peer: PeerSettings;
-  /** --auth: told for ciphers that are no AEAD. */
-  readonly auth: string;
+  readonly keyUse: KeyUse;
   readonly exitNotify: number;
 }
 
@@ -16,15 +17,16 @@ export interface NegotiatedSurroundings {
  * OpenVPN: tls_print_deferred_options_results(), init_key_type().
  */
 export function logNegotiated(log: Log, options: NegotiatedOptions, surroundings: NegotiatedSurroundings): void {
-  const { peer, exitNotify } = surroundings;
+  const { peer, keyUse, exitNotify } = surroundings;
   const isAead = findDataCipher(options.cipher)?.kind === 'aead';
-  const auth = findHmacDigest(surroundings.auth)?.name ?? surroundings.auth;
+  const auth = findHmacDigest(keyUse.auth)?.name ?? keyUse.auth;
   if (options.cipher === 'none') log.warn('data-channel.no-cipher');
   if (!isAead && auth === 'none') log.warn('data-channel.no-auth');
   log.info('data-channel.negotiated', {
     cipher: options.cipher === 'none' ? '[null-cipher]' : options.cipher,
     ...(isAead ? {} : { auth: auth === 'none' ? '[null-digest]' : auth }),
     peerId: options.peerId,
+    compression: keyUse.compression && COMPRESSION_NAMES[keyUse.compression],
   });
   const timers: string[] = [];
   if (peer.pingMs !== undefined) timers.push(`ping ${peer.pingMs / 1000}`);

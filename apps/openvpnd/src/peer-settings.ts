@@ -1,6 +1,7 @@
 import type { Options, PingOptions, PulledOptions } from '@openvpnd/config';
 import type { PeerSettings } from '@openvpnd/data-channel';
 import { NEVER } from '@openvpnd/sans-io';
+import { compressionSetting } from './compression.js';
 
 /** Timers and limits of a peer's data channel, from the options alone: a server's clients, and a client before it has pulled. */
 export function peerSettings(options: Options): PeerSettings {
@@ -9,6 +10,7 @@ export function peerSettings(options: Options): PeerSettings {
   return {
     ...timers(options.ping),
     replayWindow,
+    compression: compressionSetting(options.dataChannel.compression.algorithm),
     ...(renegotiation.bytes === undefined ? {} : { renegotiateBytes: renegotiation.bytes }),
     renegotiatePackets: renegotiation.packets,
   };
@@ -18,6 +20,7 @@ export function peerSettings(options: Options): PeerSettings {
 export function pulledPeerSettings(options: Options, pulled: PulledOptions): PeerSettings {
   return {
     ...peerSettings(options),
+    ...(pulled.compression && { compression: compressionSetting(pulled.compression.algorithm) }),
     ...timers({
       ...options.ping,
       ...(pulled.pingSeconds === undefined ? {} : { sendSeconds: pulled.pingSeconds }),

@@ -53,7 +53,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     ...(link === undefined ? {} : { link }),
-    tunMtu: entry.tunMtu,
+    tunMtu: entry.tunMtuMax,
     ...(verifyCommand === undefined
       ? {}
       : {

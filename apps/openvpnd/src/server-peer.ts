@@ -3,6 +3,7 @@ import type { TlsMulti } from '@openvpnd/control-processor';
 import type { Prefix } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
 import { type Instant, type Log, NEVER } from '@openvpnd/sans-io';
+import type { KeyUse } from './install-keys.js';
 import type { VirtualAddresses } from './pushed-options.js';
 
 /** How log lines call a client. */
@@ -21,6 +22,8 @@ export interface ServerPeerOptions {
   readonly clientId: number;
   readonly createLog: (describe: () => PeerDescription) => Log;
   readonly createMulti: (log: Log) => TlsMulti;
+  /** Of all clients; this one's file may change it. */
+  readonly keyUse: KeyUse;
 }
 
 /** What a server holds for one client beside its slot. OpenVPN: the context inside a multi_instance. */
@@ -33,6 +36,8 @@ export class ServerPeer {
   commonName: string | undefined;
   /** Its file in --client-config-dir, if there is one. */
   config: ClientConfig | undefined;
+  /** How its keys are used. */
+  keyUse: KeyUse;
   /** The form of the packets under the key that was installed last. */
   shape: DataPacketShape | undefined;
   /** As the management interface counts clients: from 0, never again the same. */
@@ -58,6 +63,7 @@ export class ServerPeer {
   constructor(options: ServerPeerOptions) {
     this.address = options.address;
     this.clientId = options.clientId;
+    this.keyUse = options.keyUse;
     this.log = options.createLog(() => this.describe());
     this.multi = options.createMulti(this.log);
   }

@@ -1,4 +1,4 @@
-import type { Frequency } from '@openvpnd/config';
+import type { CompressionAlgorithm, Frequency } from '@openvpnd/config';
 import type { AcceptedSession, ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { ClientKeyMetadata, StatelessHandshake } from '@openvpnd/control-wrap';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
@@ -19,9 +19,10 @@ import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
 import type { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
+import { compressionSetting } from './compression.js';
 import { FrequencyLimit } from './frequency-limit.js';
 import { describeSignal, type RunSignal, type SignalInfo } from './host/signals.js';
-import { applyKeyAction, type Carrier, type KeyUse, packetShape } from './install-keys.js';
+import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape } from './install-keys.js';
 import { logLinkLost } from './log-link-lost.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
@@ -386,6 +387,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       address: formatLinkAddress(address),
       clientId: this.#nextClientId++,
       createLog: this.#options.peerLog,
+      keyUse: this.#options.keyUse,
       createMulti: (peerLog) => this.#options.createMulti(slot, origin, peerLog),
     });
     peer.sessionEnd = now + this.#options.sessionTimeoutMs;
@@ -465,13 +467,13 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         return;
       }
       case 'install-keys':
-        peer.shape = packetShape(action, this.#options.keyUse, carrierOf(instance));
+        peer.shape = packetShape(action, peer.keyUse, carrierOf(instance));
         peer.cipherName = action.keys.cipher.name;
-        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, carrierOf(instance));
+        this.#applyKeyAction(instance, action);
         return;
       case 'send-with':
       case 'retire-keys':
-        applyKeyAction(this.#dataChannel, slot, action, this.#options.keyUse, carrierOf(instance));
+        this.#applyKeyAction(instance, action);
         return;
       case 'verify':
         this.#verify(now, instance, action, actions);
@@ -487,9 +489,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         this.#multiContext.establish(slot);
         return;
       case 'negotiated':
+        if (action.options.migratedCompression !== undefined) {
+          this.#setCompression(now, instance, action.options.migratedCompression);
+        }
         logNegotiated(peer.log, action.options, {
           peer: this.#options.peer,
-          auth: this.#options.keyUse.auth,
+          keyUse: peer.keyUse,
           exitNotify: this.#options.exitNotify,
         });
         return;
@@ -511,6 +516,17 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     }
   }
 
+  #applyKeyAction(instance: Instance, action: KeyAction): void {
+    applyKeyAction(this.#dataChannel, instance.slot, action, instance.modules.keyUse, carrierOf(instance));
+  }
+
+  #setCompression(now: Instant, instance: Instance, compression: CompressionAlgorithm | undefined): void {
+    const { slot, modules: peer } = instance;
+    if (peer.keyUse.compression === compression) return;
+    peer.keyUse = { ...peer.keyUse, compression };
+    this.#dataChannel.configurePeer(slot, { compression: compressionSetting(compression) }, now);
+  }
+
   #verify(now: Instant, instance: Instance, request: VerifyAction, actions: TunnelAction[]): void {
     const { modules: peer } = instance;
     const commonName = request.certificates[0]?.commonName;
@@ -530,7 +546,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         peer.log.error('server.client-disabled', { commonName });
         verdict = { type: 'reject' };
       } else {
-        if (!request.renegotiation) peer.config = answer.type === 'found' ? answer.config : undefined;
+        if (!request.renegotiation) {
+          peer.config = answer.type === 'found' ? answer.config : undefined;
+          const { compression } = peer.config ?? {};
+          if (compression !== undefined) this.#setCompression(now, instance, compression.algorithm);
+        }
         verdict = { type: 'accept' };
       }
     }

@@ -20,7 +20,7 @@ export interface TunnelDriverOptions {
   readonly tunnel: EndableTunnel;
   /** Absent: links come later, with `addLink`. */
   readonly link?: LinkSocket;
-  /** Decides how large the rows of the vectors are. */
+  /** The largest that the device can get. Decides how large the rows of the vectors are. */
   readonly tunMtu: number;
   /** Judge a client key. A rejection ends the run with that error. */
   readonly verifyClientKey?: (action: Extract<TunnelAction, { type: 'verify-client-key' }>) => Promise<void>;

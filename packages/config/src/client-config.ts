@@ -4,6 +4,7 @@ import { readStatements } from './config-text.js';
 import { type Draft, emptyDraft, type PushEdit } from './draft.js';
 import { deepFreeze } from './finish-options.js';
 import { optionsError } from './option-reader.js';
+import type { CompressionAlgorithm } from './options/compression-options.js';
 import type { Ifconfig } from './options/device-options.js';
 import { formatOrigin, type Statement } from './statement.js';
 
@@ -26,6 +27,8 @@ export interface ClientConfig {
   readonly dataCiphers: string | undefined;
   readonly dataCiphersFallback: string | undefined;
   readonly cipher: string | undefined;
+  /** `compress`, `comp-lzo`. */
+  readonly compression: { readonly algorithm: CompressionAlgorithm | undefined } | undefined;
   readonly pingSeconds: number | undefined;
   readonly pingTimeout: { readonly seconds: number; readonly action: 'restart' | 'exit' } | undefined;
 }
@@ -59,6 +62,7 @@ export function parseClientConfig(text: string, fileName: string): ClientConfigR
     dataCiphers: draft.dataCiphers,
     dataCiphersFallback: draft.dataCiphersFallback,
     cipher: draft.cipher,
+    compression: draft.compression && { algorithm: draft.compression.algorithm },
     pingSeconds: draft.pingSeconds,
     pingTimeout: draft.pingTimeout,
   };

@@ -7,6 +7,7 @@ const UDP: Protocol = { transport: 'udp', side: 'unspecified', family: undefined
 
 /** Defaults of OpenVPN 2.6. */
 const TUN_MTU = 1500;
+const TUN_MTU_MAX_MIN = 1600;
 const MSSFIX_BYTES = 1492;
 const CONTROL_PACKET_BYTES = 1250;
 const RETRY_SECONDS = 1;
@@ -39,6 +40,8 @@ function finishEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | unde
     retryMaxSeconds: entry.retryMaxSeconds ?? RETRY_MAX_SECONDS,
     connectTimeoutSeconds: entry.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS,
     tunMtu,
+    tunMtuMax: Math.max(TUN_MTU_MAX_MIN, entry.tunMtuMax ?? 0, tunMtu),
+    fragment: entry.fragment,
     occMtu: entry.occMtu ?? tunMtu,
     mssFix: mssFix(entry, tunMtu),
     maxControlPacketBytes: entry.maxControlPacketBytes ?? CONTROL_PACKET_BYTES,
@@ -73,6 +76,7 @@ function exitNotify(draft: Draft, entry: EntryDraft, protocol: Protocol): number
 function mssFix(entry: EntryDraft, tunMtu: number): MssFix | undefined {
   const given = entry.mssFix ?? 'default';
   if (given !== 'default') return given.bytes === 0 ? undefined : given;
+  if (entry.fragment !== undefined) return entry.fragment;
   // Another MTU shows that its owner has thought about sizes: then the device's MTU is the limit.
   return tunMtu === TUN_MTU ? { bytes: MSSFIX_BYTES, basis: 'outer' } : { bytes: tunMtu, basis: 'fixed' };
 }

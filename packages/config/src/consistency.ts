@@ -1,5 +1,6 @@
 import type { Draft } from './draft.js';
 import { deviceType } from './macros.js';
+import { isStub } from './options/compression-options.js';
 import type { ConnectionEntry } from './options/connection-entry.js';
 
 /**
@@ -20,6 +21,19 @@ export function findSuspicions(draft: Draft): readonly string[] {
   const warnings: string[] = [];
   if (draft.pull && draft.ifconfig !== undefined) {
     warnings.push('WARNING: using --pull/--client and --ifconfig together is probably not what you want');
+  }
+  for (const { fragment, mssFix } of [draft.entry, ...draft.blocks]) {
+    if (fragment === undefined || mssFix === undefined || mssFix === 'default' || mssFix.bytes === 0) continue;
+    if (fragment.bytes < mssFix.bytes) {
+      warnings.push(
+        `WARNING: if you use --mssfix and --fragment, you should set --fragment (${fragment.bytes}) larger or equal than --mssfix (${mssFix.bytes})`,
+      );
+    }
+    if (fragment.basis !== mssFix.basis) {
+      warnings.push(
+        'WARNING: if you use --mssfix and --fragment, you should use the "mtu" flag for both or none of of them.',
+      );
+    }
   }
   if (draft.mode === 'server') {
     if (draft.keepalive === undefined) warnings.push('WARNING: --keepalive option is missing from server config');
@@ -154,6 +168,9 @@ function tlsProblem(draft: Draft): string | undefined {
   }
   if (draft.versionMax !== undefined && (draft.versionMin ?? '1.2') > draft.versionMax) {
     return '--tls-version-min bigger than --tls-version-max';
+  }
+  if (draft.allowCompression === 'no' && !isStub(draft.compression?.algorithm)) {
+    return "Compression is not allowed since allow-compression is set to 'stub-only'";
   }
   return certificateProblem(draft) ?? wrapProblem(draft);
 }

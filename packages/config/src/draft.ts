@@ -1,4 +1,5 @@
 import type { KeyType } from './key-request.js';
+import type { CompressionAlgorithm } from './options/compression-options.js';
 import type {
   DhcpOption,
   Ifconfig,
@@ -36,6 +37,8 @@ export interface EntryDraft {
   occMtu?: number;
   /** `default`: mssfix without a number. */
   mssFix?: { bytes: number; basis: 'outer' | 'payload' | 'fixed' } | 'default';
+  fragment?: { bytes: number; basis: 'outer' | 'payload' };
+  tunMtuMax?: number;
   maxControlPacketBytes?: number;
   exitNotify?: number;
   tlsAuth?: FileSource;
@@ -162,6 +165,8 @@ export interface Draft {
   dataCiphersFallback?: string;
   cipher?: string;
   auth?: string;
+  compression?: { algorithm: CompressionAlgorithm | undefined; migrate: boolean; advertiseStubsOnly: boolean };
+  allowCompression?: 'no' | 'asym' | 'yes';
   // Server
   server?: ServerDraft;
   serverIpv6?: { network: bigint; bits: number };

@@ -4,6 +4,7 @@ import type { Draft } from './draft.js';
 import { formatIpv4 } from './ipv4.js';
 import { formatIpv6 } from './ipv6.js';
 import { expandMacros } from './macros.js';
+import type { CompressionOptions } from './options/compression-options.js';
 import type { PingOptions } from './options/connection-entry.js';
 import type { DeviceOptions, RouteOptions } from './options/device-options.js';
 import type { Options } from './options/options.js';
@@ -156,6 +157,18 @@ function finishDataChannel(draft: Draft): DataChannelOptions {
     cipher: draft.cipher,
     auth: draft.auth ?? 'SHA1',
     replayWindow: draft.replayWindow ?? { packets: 64, seconds: 15 },
+    compression: finishCompression(draft),
+  };
+}
+
+/** Who says nothing about compression wants none. OpenVPN 2.6: options_set_backwards_compatible_options(). */
+function finishCompression({ compression, allowCompression }: Draft): CompressionOptions {
+  const stubsOnly = allowCompression === 'no' || (allowCompression === undefined && compression === undefined);
+  return {
+    algorithm: compression?.algorithm,
+    migrate: compression?.migrate ?? false,
+    stubsOnly,
+    advertiseStubsOnly: stubsOnly || (compression?.advertiseStubsOnly ?? false),
   };
 }
 

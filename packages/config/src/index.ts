@@ -24,9 +24,11 @@ export {
   syntaxOf,
 } from './option-spec.js';
 export { describeOption, OPTION_SECTIONS, OPTION_TABLE, type OptionSection, suggestOption } from './option-table.js';
+export { type CompressionAlgorithm, type CompressionOptions, isStub } from './options/compression-options.js';
 export type {
   ConnectionEntry,
   ControlWrapOptions,
+  Fragment,
   LinkOptions,
   MssFix,
   PingOptions,

@@ -3,6 +3,7 @@ import { checkStatement, printable } from './check-statement.js';
 import { type Draft, emptyDraft } from './draft.js';
 import { deepFreeze } from './finish-options.js';
 import { optionsError } from './option-reader.js';
+import { type CompressionAlgorithm, isStub } from './options/compression-options.js';
 import type { DnsOptions, Ifconfig, IfconfigIpv6, RouteOptions, Topology } from './options/device-options.js';
 import type { PullFilter } from './options/server-options.js';
 import { PUSH_OPTIONS, type Statement } from './statement.js';
@@ -17,6 +18,8 @@ export interface PullPolicy {
   readonly routeNopull: boolean;
   /** `pull-filter`, in order. */
   readonly pullFilters: readonly PullFilter[];
+  /** Of the client's own options: compression beside the stubs ends the connection. */
+  readonly compressionStubsOnly: boolean;
 }
 
 /** What a server pushed, checked. Undefined: not pushed, the client's own value stays. */
@@ -46,6 +49,8 @@ export interface PulledOptions {
   readonly mute: number | undefined;
   /** Negotiation results. */
   readonly cipher: string | undefined;
+  /** What `compress` or `comp-lzo` set it to; `algorithm` undefined: no marks. */
+  readonly compression: { readonly algorithm: CompressionAlgorithm | undefined } | undefined;
   /** 0 to 2^24-1. */
   readonly peerId: number | undefined;
   readonly keyDerivation: 'tls-ekm' | undefined;
@@ -65,9 +70,12 @@ export type PulledResult =
   | { readonly ok: false; readonly reason: string; readonly log: readonly string[] };
 
 /** Options whose refusal would leave both ends with different packets. */
-const FRAMING: ReadonlySet<string> = new Set(['compress', 'comp-lzo', 'fragment']);
+const FRAMING: ReadonlySet<string> = new Set(['compress', 'comp-lzo']);
 /** And with different keys. A server pushes only what we announce: one that does not is another kind of server. */
 const KEYING: ReadonlySet<string> = new Set(['protocol-flags', 'key-derivation']);
+
+const BAD_COMPRESSION =
+  'OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection. See also allow-compression in the manual.';
 
 /**
  * Judges the options of a PUSH_REPLY. What may not be pushed, is unknown or malformed is logged and skipped, as
@@ -91,6 +99,10 @@ export function parsePushReply(options: readonly string[], policy: PullPolicy): 
     if (fatal !== undefined) return { ok: false, reason: fatal, log };
   }
   log.push(...draft.warnings);
+  if (policy.compressionStubsOnly && !isStub(draft.compression?.algorithm)) {
+    log.push("Compression is not allowed since allow-compression is set to 'stub-only'");
+    return { ok: false, reason: BAD_COMPRESSION, log };
+  }
   return { ok: true, pulled: deepFreeze(collect(draft)), log };
 }
 
@@ -116,17 +128,16 @@ function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy
     case 'good': {
       log.push(...verdict.notices);
       const reason = applyStatement(draft, statement);
-      if (reason !== undefined) log.push(optionsError(`${reason} (${PUSH_OPTIONS}:${line})`));
-      return undefined;
+      if (reason === undefined) return undefined;
+      log.push(optionsError(`${reason} (${PUSH_OPTIONS}:${line})`));
+      return nonWorking(name, text);
     }
   }
 }
 
 /** Why a connection cannot work without an option that is refused, if it cannot. */
 function nonWorking(name: string, text: string): string | undefined {
-  if (FRAMING.has(name)) {
-    return `OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection ('${printable(text)}'). See also allow-compression in the manual.`;
-  }
+  if (FRAMING.has(name)) return BAD_COMPRESSION;
   return KEYING.has(name)
     ? `OPTIONS ERROR: server pushed protocol settings that are not known here and would result in a non-working connection ('${printable(text)}').`
     : undefined;
@@ -180,6 +191,7 @@ function collect(draft: Draft): PulledOptions {
     verbosity: draft.verbosity,
     mute: draft.mute,
     cipher: draft.cipher,
+    compression: draft.compression && { algorithm: draft.compression.algorithm },
     peerId: draft.peerId,
     keyDerivation: draft.keyDerivation,
     protocolFlags: draft.protocolFlags ?? [],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ConfigFiles, type Options, parseArguments, parseConfigText } from '../src/index.js';
+import { type ConfigFiles, type ConnectionEntry, type Options, parseArguments, parseConfigText } from '../src/index.js';
 
 const SERVER = 'dev tun\nca ca.crt\ncert s.crt\nkey s.key\ndh none\n';
 const CLIENT = 'client\ndev tun\nremote vpn.example.com\nca ca.crt\ncert c.crt\nkey c.key\n';
@@ -75,6 +75,8 @@ describe('a client', () => {
         retryMaxSeconds: 300,
         connectTimeoutSeconds: 120,
         tunMtu: 1500,
+        tunMtuMax: 1600,
+        fragment: undefined,
         occMtu: 1500,
         mssFix: { bytes: 1492, basis: 'outer' },
         maxControlPacketBytes: 1250,
@@ -273,14 +275,87 @@ describe('unknown options', () => {
   });
 });
 
-describe('options that are not supported', () => {
-  test.each(['daemon', 'plugin x.so', 'up script', 'compress lz4', 'comp-lzo', 'chroot x', 'shaper 5', 'dev tap'])(
-    '%s is refused',
-    (line) => expect(error(`${CLIENT}${line}\n`)).toMatch(/^Options error: .*(not supported yet|is not supported)/),
+describe('sizes of packets', () => {
+  const entry = (lines: string): ConnectionEntry => {
+    const [first] = good(`${CLIENT}${lines}\n`).connections;
+    if (first === undefined) throw new Error('no connection');
+    return first;
+  };
+
+  test('fragment, with and without headers; mssfix follows it unless it is given', () => {
+    expect(entry('fragment 1200')).toMatchObject({
+      fragment: { bytes: 1200, basis: 'payload' },
+      mssFix: { bytes: 1200, basis: 'payload' },
+    });
+    expect(entry('fragment 1300 mtu\nmssfix 1200')).toMatchObject({
+      fragment: { bytes: 1300, basis: 'outer' },
+      mssFix: { bytes: 1200, basis: 'payload' },
+    });
+    expect(error(`${CLIENT}fragment 67\n`)).toContain('--fragment needs to be at least 68');
+    expect(error(`${CLIENT}fragment 1200 foo\n`)).toContain('Unknown parameter to --fragment: foo');
+  });
+  test('fragment below mssfix, or counted another way, is warned of', () => {
+    expect(warnings(`${CLIENT}fragment 1200\nmssfix 1300\n`).join()).toContain('you should set --fragment (1200)');
+    expect(warnings(`${CLIENT}fragment 1200\nmssfix 1200 mtu\n`).join()).toContain('use the "mtu" flag for both');
+    expect(warnings(`${CLIENT}fragment 1200\nmssfix 1200\n`).join()).not.toContain('--fragment');
+  });
+  test('tun-mtu-max is never below 1600 nor below tun-mtu', () => {
+    expect(entry('tun-mtu-max 1400').tunMtuMax).toBe(1600);
+    expect(entry('tun-mtu-max 9000').tunMtuMax).toBe(9000);
+    expect(entry('tun-mtu 4000').tunMtuMax).toBe(4000);
+    expect(error(`${CLIENT}tun-mtu-max 9\n`)).toContain('tun-mtu-max');
+  });
+});
+
+describe('compression', () => {
+  const compression = (lines: string): unknown => good(`${CLIENT}${lines}\n`).dataChannel.compression;
+
+  test.each([
+    ['verb 3', undefined, true, true],
+    ['compress', 'stub', false, true],
+    ['compress stub', 'stub', false, true],
+    ['compress stub-v2', 'stub-v2', false, true],
+    ['compress lzo', 'lzo', false, false],
+    ['compress lz4', 'lz4', false, false],
+    ['compress lz4-v2', 'lz4-v2', false, false],
+    ['comp-lzo', 'lzo', false, false],
+    ['comp-lzo yes', 'lzo', false, false],
+    ['comp-lzo adaptive', 'lzo', false, false],
+    ['comp-lzo no', 'lzo-stub', false, false],
+    ['allow-compression no', undefined, true, true],
+    ['allow-compression asym', undefined, false, false],
+    ['allow-compression no\ncomp-lzo no', 'lzo-stub', true, true],
+  ])('%s', (lines, algorithm, stubsOnly, advertiseStubsOnly) =>
+    expect(compression(lines)).toEqual({ algorithm, migrate: false, stubsOnly, advertiseStubsOnly }),
   );
-  test.each(['crl-verify x dir', 'allow-compression yes', 'auth-user-pass', 'auth-retry interact', 'dev-node unix:x'])(
-    '%s is refused',
-    (line) => expect(error(`${CLIENT}${line}\n`)).toContain('not supported yet'),
+  test('compress migrate', () => {
+    expect(compression('compress migrate')).toMatchObject({ algorithm: undefined, migrate: true, stubsOnly: false });
+  });
+  test('receiving is warned of, and that sending is not done is said', () => {
+    expect(warnings(`${CLIENT}comp-lzo\n`).join()).toContain('WARNING: Compression for receiving enabled.');
+    expect(warnings(`${CLIENT}compress\n`).join()).not.toContain('Compression');
+    expect(warnings(`${CLIENT}allow-compression yes\n`).join()).toContain('never compressed');
+  });
+});
+
+describe('options that are not supported', () => {
+  test.each(['daemon', 'plugin x.so', 'up script', 'chroot x', 'shaper 5', 'dev tap'])('%s is refused', (line) =>
+    expect(error(`${CLIENT}${line}\n`)).toMatch(/^Options error: .*(not supported yet|is not supported)/),
+  );
+  test('no compressed packets without allow-compression, and none at all in a word that we do not know', () => {
+    expect(error(`${CLIENT}compress snappy\n`)).toContain('bad comp option: snappy');
+    expect(error(`${CLIENT}allow-compression no\ncompress lz4\n`)).toContain(
+      "Compression is not allowed since allow-compression is set to 'stub-only'",
+    );
+    expect(error(`${CLIENT}comp-lzo\nallow-compression no\n`)).toContain(
+      "'--allow-compression no' conflicts with  enabling compression",
+    );
+    expect(error(`${CLIENT}allow-compression no\nallow-compression asym\n`)).toContain(
+      "Cannot set allow-compression to 'asym' after set to 'no'",
+    );
+  });
+  test.each(['crl-verify x dir', 'auth-user-pass', 'auth-retry interact', 'dev-node unix:x'])('%s is refused', (line) =>
+    expect(error(`${CLIENT}${line}\n`)).toContain('not supported yet'),
   );
   test('what OpenVPN ignores is ignored with its note', () => {
     expect(warnings(`${CLIENT}max-routes 5\ndisable-dco\necho hello\n`).join()).toContain(

@@ -1,10 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { OPTION_TABLE, type PulledOptions, type PulledResult, type PullFilter, parsePushReply } from '../src/index.js';
+import {
+  OPTION_TABLE,
+  type PulledOptions,
+  type PulledResult,
+  type PullFilter,
+  type PullPolicy,
+  parsePushReply,
+} from '../src/index.js';
 import vectors from './vectors/control_messages.json' with { type: 'json' };
 
-const OPEN = { routeNopull: false, pullFilters: [] };
+const OPEN = { routeNopull: false, pullFilters: [], compressionStubsOnly: true };
 
-function pull(options: string[], policy: { routeNopull?: boolean; pullFilters?: PullFilter[] } = {}): PulledResult {
+function pull(options: string[], policy: Partial<PullPolicy> = {}): PulledResult {
   return parsePushReply(options, { ...OPEN, ...policy });
 }
 
@@ -70,9 +77,33 @@ describe('what providers push', () => {
     expect(result.log.join('\n')).toContain("option 'shaper' is not supported yet");
     expect(result.ok && result.pulled.inactive).toEqual({ seconds: 3600, bytes: 0 });
   });
-  test('but framing that we cannot speak ends it', () => {
-    expect(pull(['comp-lzo no']).ok).toBe(false);
-    expect(pull(['compress']).ok).toBe(false);
+  test.each([
+    ['comp-lzo no', 'lzo-stub'],
+    ['compress', 'stub'],
+    ['compress stub-v2', 'stub-v2'],
+    ['compress migrate', undefined],
+  ])('%s is taken', (option, algorithm) => {
+    const result = pull([option]);
+    expect(result.ok && result.pulled.compression).toEqual({ algorithm });
+  });
+  test('compressed packets are taken where the client allows them', () => {
+    for (const option of ['comp-lzo', 'compress lz4', 'compress lz4-v2', 'compress lzo']) {
+      expect(pull([option])).toMatchObject({
+        ok: false,
+        reason: expect.stringContaining('OPTIONS ERROR: server pushed compression settings that are not allowed'),
+      });
+      expect(pull([option], { compressionStubsOnly: false }).ok).toBe(true);
+    }
+  });
+  test('framing that we cannot speak ends it', () => {
+    for (const option of ['compress snappy', 'comp-lzo maybe']) {
+      expect(pull([option], { compressionStubsOnly: false }).ok).toBe(false);
+    }
+  });
+  test('fragment is not to be pushed', () => {
+    const result = pull(['fragment 1200']);
+    expect(result.ok).toBe(true);
+    expect(result.log.join()).toContain("option 'fragment' cannot be used in this context");
   });
 });
 

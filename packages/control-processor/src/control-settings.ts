@@ -31,6 +31,8 @@ export interface ControlSettings {
   readonly dataCiphers: readonly string[];
   /** --data-ciphers-fallback: for peers that announce no cipher at all. */
   readonly fallbackCipher?: string;
+  /** Server: --compress migrate: clients whose options string has a compression framing are moved to a stub. */
+  readonly compressMigrate?: boolean;
   /** Our peer info, from `ownPeerInfo`; undefined sends none (a server). */
   readonly peerInfo?: string;
   /** The IV_PROTO bits that we can do, from `ownIvProto`; a server has them too though it does not send them. */

@@ -22,7 +22,7 @@ import type { SessionLostReason } from './control-action.js';
 import type { ControlSettings, Credentials } from './control-settings.js';
 import type { KeyChannel, KeyChannelAction, TlsSecure } from './key-channel.js';
 import { KeySources } from './key-sources.js';
-import { compareOptionsStrings } from './options-string.js';
+import { compareOptionsStrings, namesCompression, withCompLzo } from './options-string.js';
 import { verifyPeer } from './peer-verification.js';
 
 /** What the peer told in the key exchange. */
@@ -304,12 +304,14 @@ export class KeyState {
       peerInfo: parsePeerInfo(message.peerInfo ?? ''),
       optionsString: message.optionsString ?? '',
     };
-    this.#compareOptions(peer);
-    const { settings } = this.#options;
+    const { settings, log } = this.#options;
+    const migrate = settings.compressMigrate === true && namesCompression(peer.optionsString);
+    if (migrate) log.info('occ.compress-migrate');
+    this.#compareOptions(peer, migrate);
     const answer = emitKeyMethod2Server({
       random1: this.#own.random1.bytes,
       random2: this.#own.random2.bytes,
-      optionsString: settings.optionsString,
+      optionsString: migrate ? withCompLzo(settings.optionsString) : settings.optionsString,
       peerInfo: settings.peerInfo,
     });
     this.#phase = { name: 'S_SENT_KEY', secure, peer };
@@ -348,9 +350,10 @@ export class KeyState {
     for (const part of [message.preMaster, message.random1, message.random2]) part.fill(0);
   }
 
-  #compareOptions(peer: PeerExchange): void {
+  #compareOptions(peer: PeerExchange, migrate = false): void {
     const { settings, log } = this.#options;
-    for (const difference of compareOptionsStrings(settings.expectedOptionsString, peer.optionsString)) {
+    const expected = migrate ? withCompLzo(settings.expectedOptionsString) : settings.expectedOptionsString;
+    for (const difference of compareOptionsStrings(expected, peer.optionsString)) {
       log.warn(`occ.${difference.kind}`, { name: difference.name, local: difference.local, remote: difference.remote });
     }
   }

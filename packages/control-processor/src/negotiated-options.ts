@@ -10,6 +10,8 @@ export interface NegotiatedOptions {
   readonly keyDerivation: 'tls-ekm' | 'prf';
   /** EXIT on the control channel instead of OCC_EXIT on the data channel. */
   readonly ccExit: boolean;
+  /** Server, --compress migrate: what the client was told to do instead of compressing. */
+  readonly migratedCompression?: 'stub-v2' | 'lzo-stub';
   /** Renegotiations run under dynamic tls-crypt. */
   readonly dynamicTlsCrypt: boolean;
 }

@@ -14,7 +14,7 @@ import type { ControlSettings } from './control-settings.js';
 import type { KeyState, PeerExchange } from './key-state.js';
 import { chooseClientCipher, negotiateCipher, negotiateP2pCipher, peerCiphers, peerSupportsNcp } from './ncp.js';
 import type { NegotiatedOptions, ProtocolFlag } from './negotiated-options.js';
-import { cipherOfOptionsString } from './options-string.js';
+import { cipherOfOptionsString, namesCompression } from './options-string.js';
 import type { PulledOptions } from './pulled-options.js';
 
 /** A client must know protocol-flags to be told of dynamic tls-crypt. */
@@ -38,6 +38,9 @@ export function negotiateAsServer(
     keyDerivation: shared & IV_PROTO_TLS_KEY_EXPORT ? 'tls-ekm' : 'prf',
     ccExit: (shared & IV_PROTO_CC_EXIT_NOTIFY) !== 0,
     dynamicTlsCrypt: (shared & FLAGS_AND_DYNAMIC_TLS_CRYPT) === FLAGS_AND_DYNAMIC_TLS_CRYPT,
+    ...(settings.compressMigrate && namesCompression(peer.optionsString)
+      ? { migratedCompression: peer.peerInfo.get('IV_COMP_STUBv2') === '1' ? 'stub-v2' : 'lzo-stub' }
+      : {}),
   };
 }
 
@@ -65,6 +68,9 @@ export function negotiatedPushOptions(
   peerInfo: PeerInfo,
 ): string[] {
   const options: string[] = [];
+  if (negotiated.migratedCompression !== undefined) {
+    options.push(negotiated.migratedCompression === 'stub-v2' ? 'compress stub-v2' : 'comp-lzo no');
+  }
   if (negotiated.peerId !== undefined) options.push(`peer-id ${negotiated.peerId}`);
   if (peerSupportsNcp(peerInfo)) options.push(`cipher ${negotiated.cipher}`);
   const ekm = negotiated.keyDerivation === 'tls-ekm';

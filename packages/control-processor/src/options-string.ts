@@ -150,6 +150,11 @@ function fieldsOf(text: string): Map<string, string> {
   return fields;
 }
 
+/** Whether an options string tells of a compression framing, the simplest excepted. OpenVPN: remote_usescomp. */
+export function namesCompression(text: string): boolean {
+  return text.includes(',comp-lzo,');
+}
+
 /**
  * A server's string as a client with `comp-lzo` expects it: the link MTU one larger, and `comp-lzo` at the end
  * (`compress migrate`). Unchanged when there is no plausible link MTU. OpenVPN: options_string_compat_lzo().

@@ -33,8 +33,8 @@ export interface OwnPeerInfo {
   readonly tunMtuMax: number;
   readonly dataCiphers: readonly string[];
   readonly ivProto: number;
-  /** `stub`: the framings are understood, nothing is ever compressed. `none`: --allow-compression no without framings. */
-  readonly compression: 'stub' | 'none';
+  /** `stub`: the framings are understood, compressed payloads are not. `all`: LZO and LZ4 are read. `none`: nothing is said. */
+  readonly compression: 'stub' | 'all' | 'none';
   /** Level 3: IV_HWADDR, IV_SSL, IV_PLAT_VER, in that order and only those given. */
   readonly hardwareAddress?: string;
   readonly tlsLibrary?: string;
@@ -59,8 +59,10 @@ export function ownPeerInfo(input: OwnPeerInfo): string | undefined {
     if (dataCiphers.includes('AES-128-GCM') && dataCiphers.includes('AES-256-GCM')) lines.push(['IV_NCP', '2']);
   }
   lines.push(['IV_CIPHERS', dataCiphers.join(':')], ['IV_PROTO', `${input.ivProto}`]);
-  if (level >= 2 && input.compression === 'stub') {
-    lines.push(['IV_LZO_STUB', '1'], ['IV_COMP_STUB', '1'], ['IV_COMP_STUBv2', '1']);
+  if (level >= 2 && input.compression !== 'none') {
+    if (input.compression === 'all') lines.push(['IV_LZ4', '1'], ['IV_LZ4v2', '1'], ['IV_LZO', '1']);
+    else lines.push(['IV_LZO_STUB', '1']);
+    lines.push(['IV_COMP_STUB', '1'], ['IV_COMP_STUBv2', '1']);
   }
   if (level >= 3) {
     if (input.hardwareAddress) lines.push(['IV_HWADDR', input.hardwareAddress]);

@@ -112,6 +112,14 @@ export class DataChannel {
     this.#peers.timers.configure(slot, settings, now);
   }
 
+  /** Fragments of a peer's payloads are no longer than this from now on: it depends on the key. Nothing changes when it is so already. */
+  setFragmentPart(slot: number, partBytes: number): void {
+    const settings = this.#peers.settingsOf(slot);
+    if (settings.fragment?.partBytes === partBytes) return;
+    this.#peers.settings[slot] = { ...settings, fragment: { partBytes } };
+    this.#peers.setFraming(slot, this.#framing({ ...settings, fragment: { partBytes } }));
+  }
+
   /** Retires all keys of a peer and gives its slot free. A slot that is not in use is left alone. */
   removePeer(slot: number): void {
     if (this.#peers.settings[slot] === undefined) return;

@@ -111,6 +111,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: ALWAYS,
     text: (f) => `WARNING: '${f.name}' is present in remote config but missing in local config, remote='${f.remote}'`,
   },
+  'occ.compress-migrate': {
+    verb: USUAL,
+    text: () => "Note: 'compress migrate' detected remote peer with compression enabled.",
+  },
   'peer-info': { verb: USUAL, text: (f) => `peer info: ${f.line}` },
   'ncp.no-common-cipher': {
     verb: ALWAYS,
@@ -135,7 +139,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: (f) => {
       const auth = f.auth === undefined ? '' : `, auth '${f.auth}'`;
       const peerId = f.peerId === undefined ? '' : `, peer-id: ${f.peerId}`;
-      return `Data Channel: cipher '${f.cipher}'${auth}${peerId}`;
+      const compression = f.compression === undefined ? '' : `, compression: '${f.compression}'`;
+      return `Data Channel: cipher '${f.cipher}'${auth}${peerId}${compression}`;
     },
   },
   'data-channel.no-cipher': {

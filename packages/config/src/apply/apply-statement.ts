@@ -1,5 +1,6 @@
 import type { Draft, Handler } from '../draft.js';
 import type { Statement } from '../statement.js';
+import { COMPRESSION_HANDLERS } from './compression.js';
 import { DEVICE_HANDLERS, ROUTE_HANDLERS } from './device.js';
 import { ENTRY_HANDLERS, LINK_HANDLERS } from './link.js';
 import { PROCESS_HANDLERS } from './process.js';
@@ -16,6 +17,7 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map(
     ROUTE_HANDLERS,
     TLS_HANDLERS,
     CRYPTO_HANDLERS,
+    COMPRESSION_HANDLERS,
     SERVER_HANDLERS,
     CLIENT_HANDLERS,
   ].flatMap((handlers) => Object.entries(handlers)),

@@ -9,6 +9,9 @@ import { clampedAt, fileSource, numberAt, portAt, textAt } from './read-paramete
 const CONTROL_PACKET_MIN = 154;
 const CONTROL_PACKET_MAX = 2048;
 
+/** OpenVPN: what an IPv4 packet must pass with. */
+const FRAGMENT_MIN = 68;
+
 /** Longest wait between attempts, in seconds. */
 const RETRY_LIMIT = 65_535;
 
@@ -71,6 +74,16 @@ export const ENTRY_HANDLERS: Handlers = {
     }
     draft.entry.maxControlPacketBytes = control;
     draft.entry.mssFix = { bytes, basis: 'outer' };
+    return undefined;
+  },
+  'tun-mtu-max'(draft, statement) {
+    draft.entry.tunMtuMax = numberAt(statement, 0);
+    return undefined;
+  },
+  fragment(draft, statement) {
+    const bytes = numberAt(statement, 0);
+    if (bytes < FRAGMENT_MIN) return `--fragment needs to be at least ${FRAGMENT_MIN}`;
+    draft.entry.fragment = { bytes, basis: statement.parameters[1] === undefined ? 'payload' : 'outer' };
     return undefined;
   },
   mssfix(draft, statement) {

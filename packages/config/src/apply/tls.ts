@@ -178,10 +178,6 @@ export const CRYPTO_HANDLERS: Handlers = {
     draft.auth = textAt(statement, 0);
     return undefined;
   },
-  'allow-compression'(_draft, statement) {
-    const mode = textAt(statement, 0);
-    return mode === 'no' ? undefined : `allow-compression ${mode} is not supported yet; allowed: no`;
-  },
   'key-derivation'(draft) {
     draft.keyDerivation = 'tls-ekm';
     return undefined;

@@ -10,6 +10,12 @@ export interface MssFix {
   readonly basis: 'outer' | 'payload' | 'fixed';
 }
 
+/** `fragment`. `payload`: UDP payloads keep to the size; `outer`: whole packets do ("mtu"). */
+export interface Fragment {
+  readonly bytes: number;
+  readonly basis: 'outer' | 'payload';
+}
+
 /** How control packets are wrapped with a key that all share. A missing direction means that both directions use the same keys. */
 export type SharedWrapOptions =
   | { readonly kind: 'none' }
@@ -50,6 +56,10 @@ export interface ConnectionEntry {
   readonly connectTimeoutSeconds: number;
   /** `tun-mtu`. */
   readonly tunMtu: number;
+  /** `tun-mtu-max`: the largest MTU that a server may push; never below `tunMtu`. */
+  readonly tunMtuMax: number;
+  /** `fragment`; undefined: switched off. */
+  readonly fragment: Fragment | undefined;
   /** The MTU for the options string of peers, `tun-mtu n occ`. */
   readonly occMtu: number;
   /** Undefined: switched off. */

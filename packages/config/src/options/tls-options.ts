@@ -1,3 +1,4 @@
+import type { CompressionOptions } from './compression-options.js';
 import type { FileSource } from './file-source.js';
 
 /** A version of TLS. */
@@ -68,4 +69,5 @@ export interface DataChannelOptions {
   readonly auth: string;
   /** `replay-window`. */
   readonly replayWindow: { readonly packets: number; readonly seconds: number };
+  readonly compression: CompressionOptions;
 }
