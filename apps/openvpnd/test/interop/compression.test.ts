@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { Lab, labReady, ping } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
+import { type Program, pingSizes, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
 
@@ -16,7 +16,6 @@ const FRAMINGS: readonly { line: string; name: string }[] = [
   { line: 'compress stub-v2', name: 'stubv2' },
   { line: 'comp-lzo no', name: 'stub' },
   { line: 'comp-lzo', name: 'lzo' },
-  { line: 'compress lzo', name: 'lzo' },
   { line: 'compress lz4', name: 'lz4' },
   { line: 'compress lz4-v2', name: 'lz4v2' },
 ];
@@ -30,10 +29,7 @@ describe.skipIf(!ready)('compression framings', () => {
   /** Pings of several sizes; the stock end compresses what it sends, since ping fills packets with a pattern. */
   async function expectThrough(site: Site): Promise<void> {
     const [place] = site.clientPlaces;
-    for (const size of [56, 1400, 4000]) {
-      expect((await ping(place, '10.8.0.1', { count: 3, interval: 0.01, size })).received).toBe(3);
-      expect((await ping(place, 'fd08::1', { count: 3, interval: 0.01, size })).received).toBe(3);
-    }
+    expect(await pingSizes(place, ['10.8.0.1', 'fd08::1'], [56, 1400, 4000])).toEqual({ sent: 18, received: 18 });
   }
 
   for (const pair of PAIRS) {
@@ -124,7 +120,7 @@ describe.skipIf(!ready)('compression framings', () => {
       await site.connectClient('openvpn', 0);
       await site.connectClient('openvpn', 1);
       for (const place of site.clientPlaces) {
-        expect((await ping(place, '10.8.0.1', { count: 3, interval: 0.01 })).received).toBe(3);
+        expect((await pingSizes(place, ['10.8.0.1'], [56])).received).toBe(3);
       }
     }));
 });

@@ -1,6 +1,6 @@
 import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
+import { type Program, pingSizes, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
 
@@ -12,7 +12,6 @@ const PAIRS: readonly { server: Program; client: Program }[] = [
 const FORMATS: readonly { cipher: string; auth: string }[] = [
   { cipher: 'AES-256-CBC', auth: 'SHA1' },
   { cipher: 'AES-128-CBC', auth: 'SHA256' },
-  { cipher: 'AES-192-CBC', auth: 'SHA512' },
   { cipher: 'aes-256-cbc', auth: 'BLAKE2b512' },
   { cipher: 'AES-256-CBC', auth: 'none' },
   { cipher: 'none', auth: 'SHA256' },
@@ -37,9 +36,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
           const server = await site.startServer(pair.server, [`auth ${auth}`]);
           const client = await site.connectClient(pair.client, 0, [`auth ${auth}`]);
           const [place] = site.clientPlaces;
-          for (const size of [56, 1400, 1401, 4000]) {
-            expect((await ping(place, '10.8.0.1', { count: 3, interval: 0.01, size })).received).toBe(3);
-          }
+          expect((await pingSizes(place, ['10.8.0.1'], [56, 1400, 1401, 4000])).received).toBe(12);
           for (const end of [server, client]) {
             await end.waitForLine(
               new RegExp(
@@ -84,7 +81,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
           const site = await Site.create(lab, tls, { ciphers: [cipher] });
           await site.startServer(pair.server);
           const client = await site.connectClient(pair.client, 0, ['pull-filter ignore "peer-id"']);
-          expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.01 })).received).toBe(5);
+          expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
           expect(client.countLines(/peer-id: 0/)).toBe(0);
         }
       }));
@@ -115,7 +112,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
         ['data-ciphers AES-256-GCM:AES-256-CBC'],
       );
       await client.waitForLine(UP, UP_TIMEOUT_MS);
-      expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.01 })).received).toBe(5);
+      expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
       expect(client.countLines(/Data Channel: cipher 'AES-256-CBC'/)).toBe(1);
     }));
 
@@ -146,7 +143,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
         const fallback = ['data-ciphers AES-256-CBC', 'data-ciphers-fallback AES-256-CBC'];
         const { site, client } = await withoutPushedCipher(lab, pair, ['data-ciphers AES-256-CBC'], fallback);
         await client.waitForLine(UP, UP_TIMEOUT_MS);
-        expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.01 })).received).toBe(5);
+        expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
         expect(client.countLines(/Data Channel: cipher 'AES-256-CBC'/)).toBe(1);
       }));
   }

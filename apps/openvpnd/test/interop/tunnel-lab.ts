@@ -5,6 +5,7 @@ import {
   type Lab,
   type LabAddresses,
   type LabNamespace,
+  ping,
   type RunningProcess,
   serverConfig,
   ThrowAwayPki,
@@ -162,3 +163,20 @@ export class Site {
 
 /** No process of ours may ever print one. */
 export const STACK_TRACE = /^\s+at .*(\.js|\.ts|node:)/;
+
+/**
+ * Pings each target with packets of each size, all at once, and answers how many came back of how many. The interval is also how long
+ * ping waits for the last answer: a busy machine needs some time.
+ */
+export async function pingSizes(
+  from: LabNamespace,
+  targets: readonly string[],
+  sizes: readonly number[],
+): Promise<{ readonly sent: number; readonly received: number }> {
+  const all = targets.flatMap((target) => sizes.map((size) => ping(from, target, { count: 3, interval: 0.2, size })));
+  const results = await Promise.all(all);
+  return {
+    sent: results.reduce((sum, { sent }) => sum + sent, 0),
+    received: results.reduce((sum, { received }) => sum + received, 0),
+  };
+}
