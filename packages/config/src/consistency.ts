@@ -86,6 +86,9 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
     const { remote } = entry;
     const protocolProblem = streamProblem(draft, entry);
     if (protocolProblem !== undefined) return protocolProblem;
+    if (entry.protocol.transport === 'tcp' && entry.fragment !== undefined) {
+      return '--fragment can only be used with --proto udp';
+    }
     if (remote !== undefined && ifconfig !== undefined) {
       if (remote.host === ifconfig.local || remote.host === ifconfig.remoteOrNetmask) {
         return '--local and --remote addresses must be distinct from --ifconfig addresses';

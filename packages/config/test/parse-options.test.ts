@@ -291,6 +291,7 @@ describe('sizes of packets', () => {
       fragment: { bytes: 1300, basis: 'outer' },
       mssFix: { bytes: 1200, basis: 'payload' },
     });
+    expect(error(`${CLIENT}proto tcp\nfragment 1200\n`)).toContain('--fragment can only be used with --proto udp');
     expect(error(`${CLIENT}fragment 67\n`)).toContain('--fragment needs to be at least 68');
     expect(error(`${CLIENT}fragment 1200 foo\n`)).toContain('Unknown parameter to --fragment: foo');
   });
