@@ -84,7 +84,7 @@ describe('options of streams', () => {
     const odd = read(`${CLIENT}socket-flags TCP_CORK\n`);
     expect(odd.options.link.tcpNoDelay).toBe(false);
     expect(odd.warnings.join()).toContain('unknown socket flag: TCP_CORK');
-    const policy = { routeNopull: false, pullFilters: [] };
+    const policy = { routeNopull: false, pullFilters: [], compressionStubsOnly: true };
     for (const [pushed, flag] of [
       [['socket-flags TCP_NODELAY'], true],
       [[], false],
