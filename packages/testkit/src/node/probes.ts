@@ -27,27 +27,15 @@ export interface PingSettings {
   readonly size?: number;
 }
 
-/** A reply that is later counts as lost. */
-const LATE_SECONDS = 2;
+/** A reply that comes later is lost. */
+const LATE_MS = 2000;
 
 /** Pings from inside `from` (iputils) and gives the times. Replies that are late by more than two seconds count as lost. */
 export async function ping(from: LabNamespace, target: string, settings: PingSettings = {}): Promise<EchoResult> {
-  const count = settings.count ?? 5;
-  const interval = settings.interval ?? 0.2;
-  // Endless: with a count, ping leaves an interval after its last request and calls a reply lost that a busy machine brings later.
-  const running = from.start('ping', pingArguments(target, { ...settings, count: undefined, interval }));
-  // On a busy machine it also takes longer to send them all.
-  const last = new RegExp(`icmp_seq=${count} .*time=`);
-  await running.waitForLine(last, (2 * count * interval + LATE_SECONDS) * 1000).catch(() => {});
-  const timesMs = new Map<number, number>();
-  for (const line of running.lines) {
-    const reply = /icmp_seq=(\d+) .*time=([\d.]+) ms/.exec(line);
-    const sequence = Number(reply?.[1]);
-    if (reply !== null && sequence <= count && !timesMs.has(sequence)) timesMs.set(sequence, Number(reply[2]));
-  }
-  await running.stop();
-  const times = [...timesMs.values()];
-  return { sent: count, received: times.length, timesMs: times, medianMs: median(times) };
+  const { count = 5, interval = 0.2 } = settings;
+  const pings = startPing(from, target, { ...settings, interval });
+  // Not `-c`: ping would wait no longer for the last reply than the interval, which a busy machine exceeds.
+  return await pings.finish(count, count * interval * 1000 + LATE_MS);
 }
 
 /** A ping that runs until {@link ContinuousPing.finish}. */
@@ -64,11 +52,50 @@ export class ContinuousPing {
     await this.#running.waitForLine(/bytes from .* time=/, timeoutMs, this.#running.lines.length);
   }
 
-  /** Ends it in order, so that ping prints and we read its statistics. */
-  async finish(): Promise<EchoResult> {
+  /** What became of all requests that were sent before this call. Waits for replies that are under way. */
+  async count(): Promise<EchoResult> {
+    const from = this.#running.lines.length;
+    this.#running.signal('SIGQUIT');
+    const [, sent] = await this.#running.waitForLine(/\d+\/(\d+) packets, /, LATE_MS, from);
+    return await this.#settle(Number(sent), LATE_MS);
+  }
+
+  /** Ends it and gives what became of all requests, or of the first `count`. */
+  async finish(count?: number, waitMs: number = LATE_MS): Promise<EchoResult> {
+    const result = count === undefined ? await this.count() : await this.#settle(count, waitMs);
     this.#running.signal('SIGINT');
     await this.#running.waitForEnd(10_000);
-    return parsePing(this.#running.lines.join('\n'));
+    return result;
+  }
+
+  /**
+   * Waits until the first `sent` requests are answered, or those that are not are late: a later one was answered two seconds ago, or
+   * nothing comes any more for so long (for `waitMs` at first: the requests may still have to be sent).
+   */
+  async #settle(sent: number, waitMs: number): Promise<EchoResult> {
+    const times = new Map<number, number>();
+    let deadline = performance.now() + waitMs;
+    let overtaken = false;
+    for (let read = 0; ; ) {
+      const { lines } = this.#running;
+      for (; read < lines.length; read += 1) {
+        const match = /icmp_seq=(\d+).* time=([\d.]+) ms/.exec(lines[read] ?? '');
+        if (match === null) continue;
+        const late = performance.now() + LATE_MS;
+        if (Number(match[1]) <= sent) {
+          times.set(Number(match[1]), Number(match[2]));
+          if (!overtaken) deadline = Math.max(deadline, late);
+        } else if (!overtaken) {
+          overtaken = true;
+          deadline = late;
+        }
+      }
+      const left = deadline - performance.now();
+      if (times.size >= sent || left <= 0 || this.#running.end !== undefined) break;
+      await this.#running.waitForLine(/./, left, read).catch(() => {});
+    }
+    const timesMs = [...times.values()];
+    return { sent, received: times.size, timesMs, medianMs: median(timesMs) };
   }
 }
 
@@ -128,16 +155,8 @@ export function median(values: readonly number[]): number {
   return (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-function pingArguments(target: string, { count, interval, size }: PingSettings): string[] {
-  const limit = count === undefined ? [] : ['-c', String(count)];
-  return ['-n', ...limit, '-i', String(interval ?? 0.2), '-W', '2', '-s', String(size ?? 56), target];
-}
-
-function parsePing(output: string): EchoResult {
-  const totals = output.match(/(\d+) packets transmitted, (\d+) received/);
-  if (totals === null) throw new Error(`ping gave no statistics:\n${output}`);
-  const timesMs = [...output.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]));
-  return { sent: Number(totals[1]), received: Number(totals[2]), timesMs, medianMs: median(timesMs) };
+function pingArguments(target: string, { interval, size }: PingSettings): string[] {
+  return ['-n', '-i', String(interval ?? 0.2), '-W', '2', '-s', String(size ?? 56), target];
 }
 
 /** src/node and dist/node lie equally deep, so this holds for sources under test and for the built package. */
