@@ -7,8 +7,8 @@ import { DAEMON, STACK_TRACE, startProgram, TestPki } from './tunnel-lab.js';
 
 const ready = labReady();
 
-/** Whatever is wrong is told long before; who is still there hangs. */
-const END_TIMEOUT_MS = 8000;
+/** Whatever is wrong is told long before, on a busy machine too; who is still there hangs. */
+const END_TIMEOUT_MS = 30_000;
 
 const SERVER = [
   'dev tun',
@@ -147,7 +147,7 @@ const FILES: readonly BadInput[] = [
   { title: 'log directory', config: server('log directory'), line: /--log fails with 'directory': Is a directory/ },
   { title: 'log fifo', config: server('log fifo'), line: /--log fails with 'fifo'/ },
   { title: 'cd empty', config: server('cd empty'), line: /--cd fails with 'empty': Not a directory/ },
-  { title: 'auth-user-pass empty', config: client('auth-user-pass empty'), line: /auth-user-pass: 'empty' must hold/ },
+  { title: 'auth-user-pass empty', config: client('auth-user-pass empty'), line: /auth-user-pass: 'empty'/ },
 ];
 
 const HOST: readonly BadInput[] = [

@@ -63,7 +63,7 @@ describe.skipIf(!ready)('a server with two clients, under attack', () => {
     await own.waitForLine(UP, UP_TIMEOUT_MS);
     clients = [stock, own];
     hearts = [stockPlace, ownPlace].map((place) => startPing(place, '10.8.0.1', { interval: 0.02 }));
-    await Promise.all(hearts.map((heart) => heart.reply(5000)));
+    await Promise.all(hearts.map((heart) => heart.reply(UP_TIMEOUT_MS)));
     await new Promise((resolve) => setTimeout(resolve, 300));
     const { up } = await attacker.recorded();
     const isData = (packet: Uint8Array): boolean => packet[0] >> 3 === P_DATA_V2;
@@ -180,7 +180,7 @@ describe.skipIf(!ready)('a server with two clients, under attack', () => {
       await harmless(() =>
         attacker.halfOpen(CROWD, 60, target, [new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n')], 200),
       );
-      await server.waitForLine(/TLS Error: TLS handshake failed/, 5000, from);
+      await server.waitForLine(/TLS Error: TLS handshake failed/, UP_TIMEOUT_MS, from);
     });
     test('and then announce the largest record and fill it', () => {
       const hello: Uint8Array[] = [new Uint8Array([22, 3, 1, 0xff, 0xff, 1, 0, 0xff, 0xff])];
@@ -315,12 +315,12 @@ describe.skipIf(!ready)('a client with a hostile server', () => {
       const before = await place.ip('route');
       const patient = await site.connectClient('openvpnd');
       expect((await place.ip('route')).split('\n').filter((line) => line.includes('via 10.8.0.1'))).toHaveLength(2000);
-      expect(await patient.stop(5000)).toEqual({ status: 0, signal: null });
+      expect(await patient.stop(UP_TIMEOUT_MS)).toEqual({ status: 0, signal: null });
       expect(await place.ip('route')).toBe(before);
 
       const hasty = await site.startClient('openvpnd');
       await hasty.waitForLine(/net_route_v4_add/, UP_TIMEOUT_MS);
-      expect(await hasty.stop(5000)).toEqual({ status: 0, signal: null });
+      expect(await hasty.stop(UP_TIMEOUT_MS)).toEqual({ status: 0, signal: null });
       expect(await place.ip('route')).toBe(before);
       expect(await place.ip('link')).not.toContain('tun');
     }));
