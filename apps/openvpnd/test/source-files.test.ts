@@ -68,7 +68,7 @@ describe('a file that an option names', () => {
     truncateSync(join(directory, 'long'), 4 << 20);
     expect(readSource(source).length).toBe(4 << 20);
     truncateSync(join(directory, 'long'), (4 << 20) + 1);
-    expect(() => readSource(source)).toThrow(/larger than 4194304 bytes/);
+    expect(() => readSource({ ...source })).toThrow(/larger than 4194304 bytes/);
     expect(() => readSource({ ...source, path: '/dev/zero' } as FileSource)).toThrow(/larger than/);
   });
 });
