@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,12 @@ describe('a state file', () => {
     await file.close();
     expect(said).toHaveLength(1);
     expect(said[0]).toMatch(/^WARNING: cannot write \/dev\/full: ENOSPC/);
+  });
+
+  test('a pipe that nobody reads is refused at once', async () => {
+    const path = join(directory, 'pipe');
+    execFileSync('mkfifo', [path]);
+    await expect(StateFile.open(path, 'write', say)).rejects.toMatchObject({ code: 'ENXIO' });
   });
 
   test('one that cannot be opened is an error of the system', async () => {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { Say } from './interface.js';
 
@@ -36,8 +37,8 @@ export class StateFile {
    */
   static async open(path: string, purpose: 'write' | 'read-write' | 'read', say: Say): Promise<StateFile> {
     let handle: FileHandle;
-    if (purpose === 'read') handle = await open(path, 'r');
-    else handle = await openOrCreate(path, purpose === 'write' ? 'w' : 'r+');
+    if (purpose === 'read') handle = await open(path, FLAGS.read);
+    else handle = await openOrCreate(path, purpose);
     try {
       return new StateFile(path, handle, (await handle.stat()).isFile(), say);
     } catch (error) {
@@ -124,10 +125,17 @@ export class StateFile {
 
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EMFILE', 'ENFILE']);
 
-async function openOrCreate(path: string, flags: 'w' | 'r+'): Promise<FileHandle> {
-  if (flags === 'w') return await open(path, 'w', NEW_FILE_MODE);
+/** Opening never waits: a FIFO without a reader is refused (ENXIO), or the whole daemon would stand, deaf to signals. */
+const FLAGS = {
+  write: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NONBLOCK,
+  'read-write': constants.O_RDWR | constants.O_NONBLOCK,
+  read: constants.O_RDONLY | constants.O_NONBLOCK,
+} as const;
+
+async function openOrCreate(path: string, purpose: 'write' | 'read-write'): Promise<FileHandle> {
+  if (purpose === 'write') return await open(path, FLAGS.write, NEW_FILE_MODE);
   try {
-    return await open(path, 'r+');
+    return await open(path, FLAGS['read-write']);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return await open(path, 'w+', NEW_FILE_MODE);
