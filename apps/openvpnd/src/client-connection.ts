@@ -1,27 +1,28 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { formatLinkAddress, type LinkSocket, linkAddress } from '@openvpnd/external-mux';
+import { type Endpoint, formatEndpoint } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
 import type { Context } from '@openvpnd/tunnel-state';
+import { openClientLink } from './client-link.js';
 import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
-import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
+import { linkFactory } from './link-factories.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
-import { connectTcp, type TcpConnection } from './tcp-sockets.js';
 import { TunnelDriver } from './tunnel-driver.js';
-import { openUdpSocket } from './udp-socket.js';
 
 /** What one attempt of a client works with, beside the run. */
 export interface ClientConnectionOptions {
   /** Holds the modules of the connection while it lasts. */
   readonly context: Context<Options, ComposedClient>;
   readonly entry: ConnectionEntry;
-  readonly remote: ResolvedAddress & { readonly port: number };
+  readonly remote: Endpoint;
+  /** Gives an id that no open link has. */
+  readonly nextLinkId: () => number;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
   readonly credentials: Credentials | undefined;
@@ -41,16 +42,12 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const { options, log, clock, random, unixTime } = run;
   const { entry, remote, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
-  const opened: TcpConnection =
-    entry.protocol.transport === 'tcp'
-      ? await connectTcp(run, entry, remote)
-      : withRemote(await openUdpSocket(options, entry, remote, say), remote);
+  const opened = await openClientLink(run, entry, linkFactory(options, entry, connection.nextLinkId), remote);
   if (!opened.ok) return opened.info;
-  const { link } = opened;
   if (run.privileges.pending) {
     say('NOTE: UID/GID downgrade will be delayed because of --client, --pull, or --up-delay');
   }
-  const from = formatLinkAddress(linkAddress(remote));
+  const from = formatEndpoint(remote);
   const modules = composeClient({
     options,
     entry,
@@ -71,10 +68,10 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const { tunnel } = modules;
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
-    link,
+    link: opened.link,
     tunMtu: entry.tunMtuMax,
     configure: async (imported) => {
-      if (imported.pulled.tcpNoDelay) link.setNoDelay?.();
+      if (imported.pulled.tcpNoDelay) opened.link.setNoDelay?.();
       const device = await tunnelInterface.bringUp(imported.plan, remote);
       if (driver.stopped) return;
       driver.setDevice(device);
@@ -93,8 +90,4 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     driver.stop();
     connection.context.closeInstance()?.tunnel.close();
   }
-}
-
-function withRemote(link: LinkSocket, remote: ClientConnectionOptions['remote']): TcpConnection {
-  return { ok: true, link, remote: linkAddress(remote, link.id) };
 }

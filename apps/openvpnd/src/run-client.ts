@@ -1,17 +1,15 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import { formatLinkAddress, linkAddress } from '@openvpnd/external-mux';
+import { type Endpoint, formatEndpoint } from '@openvpnd/external-mux';
 import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
 import type { ComposedClient } from './compose-client.js';
 import { controlWraps } from './control-wraps.js';
 import { readCredentials } from './host/credentials.js';
-import { type ResolvedAddress, ResolveError, resolveHost } from './host/resolve.js';
+import { ResolveError, resolveHost } from './host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
-
-type Remote = ResolvedAddress & { readonly port: number };
 
 /** Between two attempts to resolve a name. OpenVPN: fail_wait_interval of openvpn_getaddrinfo(). */
 const RESOLVE_PAUSE_MS = 5000;
@@ -38,14 +36,15 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
       'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
     );
   }
+  let lastLinkId = 0;
   const context = new Context<Options, ComposedClient>({ options });
-  const walk = new ConnectionWalk<ConnectionEntry, Remote>({
+  const walk = new ConnectionWalk<ConnectionEntry, Endpoint>({
     entries: options.connections,
     connectRetryMax: options.link.connectRetryMax,
     ...(options.link.remoteRandom ? { shuffle: random } : {}),
   });
 
-  let action: WalkAction<ConnectionEntry, Remote> = walk.start();
+  let action: WalkAction<ConnectionEntry, Endpoint> = walk.start();
   for (;;) {
     switch (action.type) {
       case 'resolve': {
@@ -57,11 +56,12 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
       }
       case 'connect': {
         const { entry, address } = action;
-        say(`TCP/UDP: Preserving recently used remote address: ${formatLinkAddress(linkAddress(address))}`);
+        say(`TCP/UDP: Preserving recently used remote address: ${formatEndpoint(address)}`);
         const info = await runConnection(run, {
           context,
           entry,
           remote: address,
+          nextLinkId: () => ++lastLinkId,
           engines,
           wraps: controlWraps(options, entry),
           credentials,
@@ -91,7 +91,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
 }
 
 /** The addresses of a remote; none when it cannot be resolved in the time of --resolv-retry or a signal came. */
-async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Remote[]> {
+async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Endpoint[]> {
   const { options, log, clock, inbox } = run;
   const { remote } = entry;
   if (remote === undefined)

@@ -49,7 +49,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   const { tunnel, addressing } = top.modules;
   const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
   const isTcp = entry.protocol.transport === 'tcp';
-  const link = isTcp ? undefined : await openUdpSocket(options, entry, undefined, say);
+  const link = isTcp ? undefined : await openUdpSocket(options, entry, say);
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     ...(link === undefined ? {} : { link }),

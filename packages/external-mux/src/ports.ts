@@ -42,6 +42,8 @@ export interface LinkSocket {
   resume(): void;
   /** Streams: small packets leave at once from now on (TCP_NODELAY). */
   setNoDelay?(): void;
+  /** Sizes of the system's buffers in bytes, for links that have any of their own. */
+  bufferBytes?(): { readonly receive: number; readonly send: number };
   /** Idempotent. */
   close(): void;
 }

@@ -1,8 +1,14 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Endpoint, formatLinkAddress, LinkError, linkAddress, type UdpLinkOptions } from '@openvpnd/external-mux';
-import { describeLinkSocket } from '@openvpnd/external-mux/conformance';
-import { openUdpLink, RECEIVE_QUEUE_PACKETS, SEND_QUEUE_PACKETS, type UdpLink } from '@openvpnd/external-mux/node';
+import { describeLinkFactory, describeLinkSocket } from '@openvpnd/external-mux/conformance';
+import {
+  datagramLinks,
+  openUdpLink,
+  RECEIVE_QUEUE_PACKETS,
+  SEND_QUEUE_PACKETS,
+  type UdpLink,
+} from '@openvpnd/external-mux/node';
 import {
   ADDRESS_FAMILY,
   ADDRESS_PORT,
@@ -38,6 +44,15 @@ describeLinkSocket('dgram, IPv4 through a socket of both families', async () => 
   const close = () => [a, b].forEach((link) => void link.close());
   return { a, b, addressOfB: linkAddress({ ...IPV4, port: b.localAddress()[ADDRESS_PORT] }, 1), turn, close };
 });
+
+let ids = 100;
+for (const host of [IPV4, IPV6]) {
+  describeLinkFactory(`dgram over IPv${host.family}`, () => ({
+    factory: datagramLinks({ nextId: () => ++ids, open: openUdpLink }),
+    host,
+    turn,
+  }));
+}
 
 describe('openUdpLink', () => {
   const open: UdpLink[] = [];

@@ -1,5 +1,6 @@
 import './native-build.js';
-import { describeLinkSocket } from '@openvpnd/external-mux/conformance';
+import { describeLinkFactory, describeLinkSocket } from '@openvpnd/external-mux/conformance';
+import { datagramLinks } from '@openvpnd/external-mux/node';
 import {
   ADDRESS_FAMILY,
   ADDRESS_HOST,
@@ -46,6 +47,15 @@ describeLinkSocket('packet-io, dual stack to IPv4', () => {
     },
   };
 });
+
+let ids = 100;
+for (const host of [LOOPBACK_4, LOOPBACK_6]) {
+  describeLinkFactory(`packet-io, IPv${host.family}`, () => ({
+    factory: datagramLinks({ nextId: () => ++ids, open: openUdpLink }),
+    host,
+    turn,
+  }));
+}
 
 describe('native UDP link', () => {
   const links: NativeUdpLink[] = [];
