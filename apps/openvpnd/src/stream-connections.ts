@@ -11,6 +11,8 @@ export class StreamConnections {
   readonly #all: Map<number, LinkAddress> = new Map();
   /** Until when each of them may be silent, the first to go first. */
   readonly #silent: Map<number, Instant> = new Map();
+  /** Those that nobody needs any more, until they are taken. */
+  #unused: Set<number> = new Set();
 
   /** @param options.windowMs --hand-window */
   constructor(options: { readonly windowMs: number; readonly maxSilent: number }) {
@@ -44,6 +46,20 @@ export class StreamConnections {
     this.#all.delete(link);
     this.#silent.delete(link);
     return address;
+  }
+
+  /** Nobody needs this connection any more: its client is gone, or there never was one. */
+  markUnused(link: number): void {
+    this.#unused.add(link);
+  }
+
+  /** The links that were marked since the last call; they are forgotten, and to be closed. */
+  takeUnused(): Iterable<number> {
+    const links = this.#unused;
+    if (links.size === 0) return links;
+    this.#unused = new Set();
+    for (const link of links) this.remove(link);
+    return links;
   }
 
   /** The links that have been silent for too long. They stay until they are removed. */
