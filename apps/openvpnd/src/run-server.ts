@@ -12,7 +12,7 @@ import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
 import { serverStatus } from './server-status.js';
 import { listenTcp } from './tcp-sockets.js';
-import { tlsEngines } from './tls-engines.js';
+import { threadedTlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { openUdpSocket } from './udp-socket.js';
 import { versionLines } from './version.js';
@@ -30,7 +30,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   if (server === undefined) throw new TypeError('not the options of a server');
   const say = (line: string): void => log.say(1, line);
 
-  const engines = tlsEngines(options);
+  const engines = threadedTlsEngines(options);
   const wraps = controlWraps(options, entry);
   const verifyCommand = options.tls.clientKeyVerify;
   const top = composeServer({
@@ -94,6 +94,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
     listener?.close();
     driver.stop();
     tunnel.close();
+    await engines.close();
   }
 }
 

@@ -1,6 +1,13 @@
 import type { ControlWrapOptions, FileSource, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { nodeTlsEngineFactory, TlsOptionsError } from '@openvpnd/control-tls/node';
+import {
+  type NodeTlsOptions,
+  nodeTlsEngineFactory,
+  TlsOptionsError,
+  type WorkerTlsEngineFactory,
+  workerTlsEngineFactory,
+} from '@openvpnd/control-tls/node';
+import { EKM_LABEL_DATA_KEYS, EKM_LABEL_DYNAMIC_TLS_CRYPT, KEY2_BYTES } from '@openvpnd/keygen';
 import { readSource } from './host/source-files.js';
 import { FatalError } from './run.js';
 
@@ -11,6 +18,20 @@ import { FatalError } from './run.js';
  * @throws FatalError when its content is of no use; the message names option, file and line
  */
 export function tlsEngines(options: Options): TlsEngineFactory {
+  return make(options, nodeTlsEngineFactory);
+}
+
+/**
+ * {@link tlsEngines} for a server with many peers: in threads, so that those who connect do not delay the packets of those who are there.
+ *
+ * @throws as tlsEngines
+ */
+export function threadedTlsEngines(options: Options): WorkerTlsEngineFactory {
+  const exporters = [EKM_LABEL_DATA_KEYS, EKM_LABEL_DYNAMIC_TLS_CRYPT].map((label) => ({ label, length: KEY2_BYTES }));
+  return make(options, (settings) => workerTlsEngineFactory(settings, { exporters }));
+}
+
+function make<Factory>(options: Options, factory: (settings: NodeTlsOptions) => Factory): Factory {
   const { tls } = options;
   const sources = {
     ca: tls.ca,
@@ -21,7 +42,7 @@ export function tlsEngines(options: Options): TlsEngineFactory {
     'crl-verify': tls.crl,
   };
   try {
-    return nodeTlsEngineFactory({
+    return factory({
       ...content('ca', tls.ca),
       ...content('cert', tls.cert),
       ...content('key', tls.key),

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 
 /** Idle servers that are kept for later. Each holds one parsed set of certificates. */
-const MAX_IDLE_SERVERS = 16;
+const MAX_IDLE_SERVERS = 64;
 /** Handshakes have their deadline above (hand-window); node:tls must not end one before. */
 const NO_HANDSHAKE_TIMEOUT_MS = 2 ** 31 - 1;
 

@@ -1,0 +1,103 @@
+// The program of a TLS worker: it holds the engines that its owner creates in it, and tells what happens to them.
+import { parentPort, workerData } from 'node:worker_threads';
+import type { TlsEngine, TlsEvent } from '../ports.js';
+import { nodeTlsEngineFactory } from './node-tls-engine-factory.js';
+import type { Exporter, TlsCommand, TlsReport, TlsWorkerData } from './tls-worker-messages.js';
+
+/** Ciphertext that gives no event is told of when it has come to so many bytes. */
+const SILENT_BYTES = 8192;
+
+interface Hosted {
+  readonly engine: TlsEngine;
+  consumed: number;
+  written: number;
+  sealed: number;
+  toldConsumed: number;
+}
+
+const { options, exporters } = workerData as TlsWorkerData;
+const factory = nodeTlsEngineFactory(options);
+const hosted = new Map<number, Hosted>();
+
+parentPort?.on('message', (command: TlsCommand) => {
+  if (command.type === 'replace-options') {
+    factory.replaceOptions(command.options);
+    return;
+  }
+  if (command.type === 'create') {
+    create(command.id, command.role);
+    return;
+  }
+  const host = hosted.get(command.id);
+  if (host === undefined) return;
+  switch (command.type) {
+    case 'start':
+      host.engine.start();
+      return;
+    case 'ciphertext':
+      host.consumed += command.bytes.length;
+      host.engine.writeCiphertext(command.bytes);
+      if (host.consumed - host.toldConsumed >= SILENT_BYTES) report(command.id, host);
+      return;
+    case 'plaintext':
+      host.written += 1;
+      host.engine.writePlaintext(command.bytes);
+      return;
+    case 'close':
+      hosted.delete(command.id);
+      host.engine.close();
+      return;
+  }
+});
+
+function create(id: number, role: 'client' | 'server'): void {
+  const engine = factory.create({ role, wake: () => report(id, host) });
+  const host: Hosted = { engine, consumed: 0, written: 0, sealed: 0, toldConsumed: 0 };
+  hosted.set(id, host);
+}
+
+function report(id: number, host: Hosted): void {
+  const { engine } = host;
+  const events = engine.takeEvents();
+  const secure = events.some(({ type }) => type === 'secure');
+  host.toldConsumed = host.consumed;
+  if (!engine.plaintextPending()) host.sealed = host.written;
+  else if (hosted.has(id)) setImmediate(report, id, host);
+  const told: TlsReport = {
+    id,
+    events: events.map(detached),
+    consumed: host.consumed,
+    sealed: host.sealed,
+    ...(secure ? { exported: exporters.map((exporter) => exportFrom(engine, exporter)) } : {}),
+  };
+  parentPort?.postMessage(told);
+}
+
+function exportFrom(engine: TlsEngine, { label, length }: Exporter): Uint8Array | undefined {
+  try {
+    return engine.exportKeyingMaterial(label, length);
+  } catch {
+    return undefined;
+  }
+}
+
+/** With bytes that fill their buffer: a view of a larger one would take all of it along. */
+function detached(event: TlsEvent): TlsEvent {
+  switch (event.type) {
+    case 'ciphertext':
+    case 'plaintext':
+      return { ...event, bytes: event.bytes.slice() };
+    case 'secure':
+      return {
+        ...event,
+        certificates: event.certificates.map((one) => ({
+          ...one,
+          raw: Uint8Array.from(one.raw),
+          sha256: Uint8Array.from(one.sha256),
+        })),
+      };
+    case 'closed':
+    case 'failed':
+      return event;
+  }
+}
