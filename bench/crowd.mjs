@@ -32,11 +32,7 @@ const PING_INTERVAL_SECONDS = 0.01;
 const CONTENDERS = {
   openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
   openvpnd: {
-    command: [
-      process.execPath,
-      ...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
-      `${root}apps/openvpnd/dist/main.js`,
-    ],
+    command: [process.execPath, `${root}apps/openvpnd/dist/main.js`],
     extra: [],
   },
 };
