@@ -12,7 +12,6 @@ import {
   parseControlPacket,
   peerInfoInteger,
   sessionIdHex,
-  withoutControlCharacters,
 } from '@openvpnd/wire';
 import type { ControlAction } from './control-action.js';
 import type { Credentials, Verdict } from './control-settings.js';
@@ -100,11 +99,11 @@ export class TlsMulti {
         const { primary } = session;
         this.#conduct.absorb(now, session, { keyState: primary, events: primary.handleTimeout(now) });
       }
-      this.#table.expire(now, this.#conduct.out);
+      this.#table.expire(now, this.#conduct.outcome.actions);
       const { active } = this.#table;
       if (active) this.#handleActiveTimeouts(now, active);
-      else if (this.#table.empty) this.#conduct.lose('keys-expired');
-      this.#conduct.handleExitTimeout(now);
+      else if (this.#table.empty) this.#conduct.outcome.lose('keys-expired');
+      this.#conduct.outcome.handleTimeout(now);
     });
   }
 
@@ -112,11 +111,11 @@ export class TlsMulti {
     if (active.renegotiationDue(now)) this.#renegotiate(now, 'sec');
     if (active.pull.givenUp(now)) {
       this.#log.error('push.no-reply', { seconds: this.#options.settings.handWindowMs / 1000 });
-      this.#conduct.lose('no-push-reply');
+      this.#conduct.outcome.lose('no-push-reply');
     } else if (active.pull.asking) {
-      this.#conduct.requestPush(now, active);
+      this.#conduct.connection.requestPush(now, active);
     } else {
-      this.#conduct.handleConnectTimeout(now, active);
+      this.#conduct.admission.handleConnectTimeout(now, active);
     }
   }
 
@@ -132,13 +131,13 @@ export class TlsMulti {
 
   /** When `handleTimeout` wants to be called next; NEVER when nothing is waited for. */
   nextTimeout(): Instant {
-    if (this.#conduct.over || this.#table.empty) return NEVER;
-    return Math.min(this.#table.nextTimeout(), this.#conduct.exitAt ?? NEVER);
+    if (this.#conduct.outcome.over || this.#table.empty) return NEVER;
+    return Math.min(this.#table.nextTimeout(), this.#conduct.outcome.exitAt ?? NEVER);
   }
 
   /** The answer to a `verify`. One for a request that is gone (or was answered already) is ignored. */
   handleVerdict(now: Instant, requestId: number, verdict: Verdict): readonly ControlAction[] {
-    return this.#turn(now, () => this.#conduct.handleVerdict(now, requestId, verdict));
+    return this.#turn(now, () => this.#conduct.admission.handleVerdict(now, requestId, verdict));
   }
 
   /**
@@ -149,12 +148,12 @@ export class TlsMulti {
    * @throws RangeError when an option does not fit into a message: check with MAX_PUSH_OPTION_BYTES of wire.
    */
   sendPushReply(now: Instant, options: readonly string[]): readonly ControlAction[] {
-    return this.#turn(now, () => this.#conduct.sendPushReply(now, options));
+    return this.#turn(now, () => this.#conduct.connection.sendPushReply(now, options));
   }
 
   /** Client, after the first `pull`: what the server decided, from `readPulledOptions`. Installs the keys. */
   completePull(now: Instant, pulled: PulledOptions): readonly ControlAction[] {
-    return this.#turn(now, () => this.#conduct.completePull(now, pulled));
+    return this.#turn(now, () => this.#conduct.connection.completePull(now, pulled));
   }
 
   /**
@@ -165,7 +164,7 @@ export class TlsMulti {
    */
   sendControlMessage(now: Instant, text: string): readonly ControlAction[] {
     return this.#turn(now, () => {
-      if (this.#table.active) this.#conduct.say(now, this.#table.active, text);
+      if (this.#table.active) this.#conduct.speech.say(now, this.#table.active, text);
     });
   }
 
@@ -176,7 +175,7 @@ export class TlsMulti {
 
   #renegotiate(now: Instant, reason: string): void {
     const { active } = this.#table;
-    if (!active || active.condemned || this.#conduct.exitAt !== undefined) return;
+    if (!active || active.condemned || this.#conduct.outcome.exitAt !== undefined) return;
     const seconds = Math.floor((now - active.primary.establishedAt) / 1000);
     const report = active.softReset(now);
     if (!report) return;
@@ -196,13 +195,13 @@ export class TlsMulti {
   /** Server: refuses the peer with AUTH_FAILED and ends it after the scheduled exit. Final. */
   authFailed(now: Instant, reason: string | undefined): readonly ControlAction[] {
     return this.#turn(now, () => {
-      for (const session of this.#table.sessions()) this.#conduct.condemn(now, session, reason);
+      for (const session of this.#table.sessions()) this.#conduct.admission.condemn(now, session, reason);
     });
   }
 
   /** Server: `exit` follows after `scheduledExitMs` (for instance behind a RESTART). The first deadline stays. */
   scheduleExit(now: Instant): readonly ControlAction[] {
-    return this.#turn(now, () => this.#conduct.scheduleExit(now, 'delayed-exit'));
+    return this.#turn(now, () => this.#conduct.outcome.scheduleExit(now, 'delayed-exit'));
   }
 
   /**
@@ -216,8 +215,8 @@ export class TlsMulti {
         if (!peer || session.primary.keys || session.condemned) continue;
         session.extendConnect(now + timeoutSeconds * 1000);
         const keywords = peerInfoInteger(peer.peerInfo, 'IV_PROTO') & IV_PROTO_AUTH_PENDING_KW;
-        this.#conduct.say(now, session, keywords ? `AUTH_PENDING,timeout ${timeoutSeconds}` : 'AUTH_PENDING');
-        if (info !== undefined) this.#conduct.say(now, session, `INFO_PRE,${withoutControlCharacters(info)}`);
+        this.#conduct.speech.say(now, session, keywords ? `AUTH_PENDING,timeout ${timeoutSeconds}` : 'AUTH_PENDING');
+        if (info !== undefined) this.#conduct.speech.sayWith(now, session, 'INFO_PRE', info);
       }
     });
   }
@@ -228,8 +227,8 @@ export class TlsMulti {
    */
   notifyExit(now: Instant): { readonly handled: boolean; readonly actions: readonly ControlAction[] } {
     const { active } = this.#table;
-    if (this.#conduct.over || !active?.negotiated?.ccExit) return { handled: false, actions: NOTHING };
-    return { handled: true, actions: this.#turn(now, () => this.#conduct.say(now, active, 'EXIT')) };
+    if (this.#conduct.outcome.over || !active?.negotiated?.ccExit) return { handled: false, actions: NOTHING };
+    return { handled: true, actions: this.#turn(now, () => this.#conduct.speech.say(now, active, 'EXIT')) };
   }
 
   /** What the next key exchange sends as username and password. */
@@ -263,10 +262,10 @@ export class TlsMulti {
 
   /** Runs one input and answers what it led to. */
   #turn(now: Instant, input: () => void): readonly ControlAction[] {
-    if (this.#conduct.over) return NOTHING;
+    if (this.#conduct.outcome.over) return NOTHING;
     input();
-    if (!this.#conduct.over) this.#table.dataKeys.choose(now, this.#conduct.out);
-    return this.#conduct.takeActions();
+    if (!this.#conduct.outcome.over) this.#table.dataKeys.choose(now, this.#conduct.outcome.actions);
+    return this.#conduct.outcome.takeActions();
   }
 
   /** Answers why the packet is dropped, if it is. */
@@ -313,7 +312,7 @@ export class TlsMulti {
     const { role, mode, wraps, unixTime } = this.#options;
     // A client that pulls has chosen its server; another session of the server's making is of no use to it.
     if (role === 'client' && mode === 'p2mp') return 'second session of the server';
-    if (this.#conduct.exitAt !== undefined) return 'exit is scheduled';
+    if (this.#conduct.outcome.exitAt !== undefined) return 'exit is scheduled';
     if (!this.#table.admits(now)) return 'newcomer is busy';
     const wrap = wraps.create(unixTime(now));
     const plain = wrap.unwrap(now, bytes);
