@@ -81,7 +81,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
     mux,
     internalMux,
     dataChannel,
-    createMulti: (slot, { accepted, metadata }, peerLog) =>
+    createMulti: (slot, metadata, peerLog) =>
       new TlsMulti({
         role: 'server',
         mode: 'p2mp',
@@ -94,7 +94,6 @@ export function composeServer(parts: ServerParts): ComposedServer {
           tunnel.wakePeer(slot);
           parts.wake();
         },
-        ...(accepted === undefined ? {} : { accepted }),
         log: peerLog,
       }),
     streams: new StreamConnections({

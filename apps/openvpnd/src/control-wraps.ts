@@ -117,7 +117,8 @@ function readKey<Key>(source: KeySource, parse: Parse<Key>, what: string, type: 
   );
 }
 
-function sameMetadata(a: ClientKeyMetadata, b: ClientKeyMetadata): boolean {
+/** Whether two client keys say the same of themselves. */
+export function sameMetadata(a: ClientKeyMetadata, b: ClientKeyMetadata): boolean {
   if (a.type === 'timestamp') return b.type === 'timestamp' && a.unixSeconds === b.unixSeconds;
   if (a.type === 'none') return b.type === 'none';
   return a.type === b.type && Buffer.compare(a.bytes, b.bytes) === 0;

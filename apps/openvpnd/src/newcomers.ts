@@ -1,9 +1,11 @@
-import type { StatelessHandshake } from '@openvpnd/control-wrap';
+import type { ClientKeyMetadata, StatelessHandshake } from '@openvpnd/control-wrap';
 import { formatLinkAddress } from '@openvpnd/external-mux';
 import { ADDRESS_LINK, type LinkAddress } from '@openvpnd/memory';
 import { assertNever, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
-import type { ClientOrigin, Instance, ServerClients } from './server-clients.js';
+import { sameMetadata } from './control-wraps.js';
+import type { Instance, ServerClients } from './server-clients.js';
 import type { ServerControl } from './server-control.js';
+import type { FirstPacket } from './server-peer.js';
 import type { StreamConnections } from './stream-connections.js';
 import type { TunnelAction } from './tunnel-action.js';
 
@@ -56,16 +58,50 @@ export class Newcomers {
         this.#logStranger(answer.detail, address);
         return;
       case 'stateful':
-        this.#begin(now, address, { metadata: answer.metadata }, packet, actions);
+        this.#begin(now, address, { packet }, answer.metadata, actions);
         return;
       case 'accept': {
-        const metadata = answer.wrap.clientKey?.metadata;
-        this.#begin(now, address, { accepted: answer, ...(metadata && { metadata }) }, answer.packet, actions);
+        const first = { packet: answer.packet, accepted: answer };
+        this.#begin(now, address, first, answer.wrap.clientKey?.metadata, actions);
         return;
       }
       default:
         assertNever(answer);
     }
+  }
+
+  /**
+   * Something from a client's address that belongs to none of its sessions: the client has lost its state, or somebody imitates it. Its
+   * address is no proof, so that it is asked for the cookie like a stranger, and only with that a second session begins.
+   */
+  handleReturn(now: Instant, instance: Instance, packet: Uint8Array, actions: TunnelAction[]): void {
+    instance.modules.controlBytesIn += packet.length;
+    const answer = this.#handshake.handleFirstPacket(now, packet, instance.address, 'peer');
+    switch (answer.type) {
+      case 'reply':
+        actions.push({ type: 'send-control', packet: answer.packet, to: instance.address.slice() });
+        return;
+      case 'drop':
+        return;
+      case 'stateful':
+        this.#control.drive(now, instance.slot, actions, (multi) => multi.handlePacket(now, packet));
+        return;
+      case 'accept':
+        if (this.#mayReturnWith(instance, answer.wrap.clientKey?.metadata)) {
+          this.#control.drive(now, instance.slot, actions, (multi) => multi.handleAccepted(now, answer, answer.packet));
+        } else {
+          answer.wrap.close();
+        }
+        return;
+      default:
+        assertNever(answer);
+    }
+  }
+
+  /** Where keys are judged, a session begun anew must come with the same one: no other slips in behind the judgement. */
+  #mayReturnWith({ modules: peer }: Instance, metadata: ClientKeyMetadata | undefined): boolean {
+    if (!this.#verifiesKeys || metadata === undefined) return true;
+    return peer.keyMetadata !== undefined && sameMetadata(peer.keyMetadata, metadata);
   }
 
   /** What `verify-client-key` said of a client that waits for it. OpenVPN: tls_crypt_v2_verify_metadata(). */
@@ -76,7 +112,7 @@ export class Newcomers {
     if (instance === undefined || held === undefined || instance.modules.removed) return;
     instance.modules.held = undefined;
     if (admitted) {
-      this.#deliverFirst(now, instance, held.packet, held.unwrapped, actions);
+      this.#deliverFirst(now, instance, held.first, actions);
     } else {
       instance.modules.log.error('server.client-key-refused');
       this.#clients.removeWith(instance, { signal: 'SIGUSR1', source: 'soft', text: 'tls-error' });
@@ -98,38 +134,39 @@ export class Newcomers {
       return;
     }
     this.#streams.markHeard(link);
-    const { metadata } = verdict;
-    this.#begin(now, address, metadata === undefined ? {} : { metadata }, packet, actions);
+    this.#begin(now, address, { packet }, verdict.metadata, actions);
     if (this.#clients.byAddress(address) === undefined) this.#streams.markUnused(link);
   }
 
-  /** The first packet of a client, with which its instance is made; unwrapped already where it came with a cookie. */
-  #begin(now: Instant, address: LinkAddress, origin: ClientOrigin, packet: Uint8Array, actions: TunnelAction[]): void {
-    const instance = this.#clients.create(now, address, origin);
-    if (instance === undefined) return;
+  /** Makes the instance of a client from its first packet. */
+  #begin(
+    now: Instant,
+    address: LinkAddress,
+    first: FirstPacket,
+    metadata: ClientKeyMetadata | undefined,
+    actions: TunnelAction[],
+  ): void {
+    const instance = this.#clients.create(now, address, metadata);
+    if (instance === undefined) {
+      first.accepted?.wrap.close();
+      return;
+    }
     const peer = instance.modules;
-    peer.controlBytesIn += packet.length;
-    const unwrapped = origin.accepted !== undefined;
-    if (origin.metadata !== undefined && this.#verifiesKeys) {
+    peer.controlBytesIn += first.packet.length;
+    if (metadata !== undefined && this.#verifiesKeys) {
       const requestId = ++this.#keyRequests;
-      peer.held = { requestId, packet, unwrapped };
+      peer.held = { requestId, first };
       this.#judged.set(requestId, instance);
       const describe = (): string => peer.describe().name;
-      actions.push({ type: 'verify-client-key', requestId, metadata: origin.metadata, describe });
+      actions.push({ type: 'verify-client-key', requestId, metadata, describe });
     } else {
-      this.#deliverFirst(now, instance, packet, unwrapped, actions);
+      this.#deliverFirst(now, instance, first, actions);
     }
   }
 
-  #deliverFirst(
-    now: Instant,
-    instance: Instance,
-    packet: Uint8Array,
-    unwrapped: boolean,
-    actions: TunnelAction[],
-  ): void {
+  #deliverFirst(now: Instant, instance: Instance, { packet, accepted }: FirstPacket, actions: TunnelAction[]): void {
     this.#control.drive(now, instance.slot, actions, (multi) =>
-      unwrapped ? multi.handleUnwrapped(now, packet) : multi.handlePacket(now, packet),
+      accepted === undefined ? multi.handlePacket(now, packet) : multi.handleAccepted(now, accepted, packet),
     );
     // Without a session nothing would ever end it.
     if (!instance.modules.removed && instance.modules.multi.nextTimeout() === NEVER) this.#clients.remove(instance);

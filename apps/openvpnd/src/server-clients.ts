@@ -1,5 +1,5 @@
 import type { Frequency } from '@openvpnd/config';
-import type { AcceptedSession, TlsMulti } from '@openvpnd/control-processor';
+import type { TlsMulti } from '@openvpnd/control-processor';
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { DataChannel, PeerSettings } from '@openvpnd/data-channel';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
@@ -14,14 +14,6 @@ import type { KeyUse } from './install-keys.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
 import type { StreamConnections } from './stream-connections.js';
 
-/** How a client came to its instance. */
-export interface ClientOrigin {
-  /** Through the stateless handshake. */
-  readonly accepted?: AcceptedSession;
-  /** What its tls-crypt-v2 client key says. */
-  readonly metadata?: ClientKeyMetadata;
-}
-
 /** One client of a server. */
 export type Instance = MultiInstance<ServerPeer>;
 
@@ -33,8 +25,8 @@ export interface ServerClientsOptions {
   readonly addressing: ClientAddressing;
   /** The TCP connections; empty over UDP. */
   readonly streams: StreamConnections;
-  /** Makes the control channel of a new client. Its `wake` is to call `ServerTunnel.wakePeer` with the slot. */
-  readonly createMulti: (slot: number, origin: ClientOrigin, log: Log) => TlsMulti;
+  /** Makes the control channel of a new client, whose tls-crypt-v2 key says `metadata`. Its `wake` is to call `ServerTunnel.wakePeer` with the slot. */
+  readonly createMulti: (slot: number, metadata: ClientKeyMetadata | undefined, log: Log) => TlsMulti;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
   readonly keyUse: KeyUse;
@@ -78,7 +70,7 @@ export class ServerClients {
     this.#connectLimit = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
   }
 
-  create(now: Instant, address: LinkAddress, origin: ClientOrigin): Instance | undefined {
+  create(now: Instant, address: LinkAddress, metadata: ClientKeyMetadata | undefined): Instance | undefined {
     const { log } = this.#options;
     // Only who has shown a cookie, or whose key is good, comes so far: a flood of strangers does not use it up.
     if (!(this.#connectLimit?.take(now) ?? true)) {
@@ -96,9 +88,10 @@ export class ServerClients {
     const peer = new ServerPeer({
       address: formatLinkAddress(address),
       clientId: this.#nextClientId++,
+      keyMetadata: metadata,
       createLog: this.#options.peerLog,
       keyUse: this.#options.keyUse,
-      createMulti: (peerLog) => this.#options.createMulti(slot, origin, peerLog),
+      createMulti: (peerLog) => this.#options.createMulti(slot, metadata, peerLog),
     });
     peer.sessionEnd = now + this.#options.sessionTimeoutMs;
     const instance = this.#multiContext.add(slot, peer);

@@ -57,7 +57,6 @@ export class ServerControl {
   handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
     const peer = this.#clients.bySlot(slot)?.modules;
     if (peer !== undefined) peer.controlBytesIn += packet.length;
-    if (this.#clients.bySlot(slot)?.modules.held !== undefined) return;
     this.drive(now, slot, actions, (multi) => {
       const todo = multi.handlePacket(now, packet);
       // Whatever else comes from its address is no sign that the client lives.

@@ -1,5 +1,6 @@
 import type { ClientConfig } from '@openvpnd/config';
-import type { TlsMulti } from '@openvpnd/control-processor';
+import type { AcceptedSession, TlsMulti } from '@openvpnd/control-processor';
+import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { Prefix } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
 import { type Instant, type Log, NEVER } from '@openvpnd/sans-io';
@@ -16,10 +17,17 @@ export interface PeerDescription {
   readonly [field: string]: string | undefined;
 }
 
+/** The packet with which a client begins, unwrapped where it came through the stateless handshake. */
+export interface FirstPacket {
+  readonly packet: Uint8Array;
+  readonly accepted?: AcceptedSession;
+}
+
 /** What makes the modules of a client: its log first, because the control channel writes to it. */
 export interface ServerPeerOptions {
   readonly address: string;
   readonly clientId: number;
+  readonly keyMetadata: ClientKeyMetadata | undefined;
   readonly createLog: (describe: () => PeerDescription) => Log;
   readonly createMulti: (log: Log) => TlsMulti;
   /** Of all clients; this one's file may change it. */
@@ -55,8 +63,10 @@ export class ServerPeer {
   sessionEnd: Instant = NEVER;
   /** The tunnel carries data. */
   established = false;
+  /** What the tls-crypt-v2 client key says that it came with. */
+  readonly keyMetadata: ClientKeyMetadata | undefined;
   /** Its first packet, which waits until its client key is judged; everything else from it is dropped meanwhile. */
-  held: { readonly requestId: number; readonly packet: Uint8Array; readonly unwrapped: boolean } | undefined;
+  held: { readonly requestId: number; readonly first: FirstPacket } | undefined;
   /** The instance is gone; whatever was still to be done for it is void. */
   removed = false;
 
@@ -64,6 +74,7 @@ export class ServerPeer {
     this.address = options.address;
     this.clientId = options.clientId;
     this.keyUse = options.keyUse;
+    this.keyMetadata = options.keyMetadata;
     this.log = options.createLog(() => this.describe());
     this.multi = options.createMulti(this.log);
   }

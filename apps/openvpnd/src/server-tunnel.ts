@@ -61,7 +61,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         // A newcomer who got an answer now would be left alone with it: OpenVPN ignores him too while it shuts down.
         if (this.#exit === undefined) this.#newcomers.handlePacket(now, packet, address, actions);
       } else {
-        this.#control.handleControl(now, slot, packet, actions);
+        this.#handleControl(now, slot, packet, actions);
       }
       rx.drop(row);
     }
@@ -203,6 +203,15 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   close(): void {
     this.#ended = true;
     for (const instance of [...this.#clients.all()]) this.#clients.remove(instance);
+  }
+
+  #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+    const instance = this.#clients.bySlot(slot);
+    // While its key is judged nothing else is heard of a client.
+    if (instance === undefined || instance.modules.held !== undefined) return;
+    const known = instance.mode === 'CM_CHILD_TCP' || instance.modules.multi.knowsSessionOf(packet);
+    if (known) this.#control.handleControl(now, slot, packet, actions);
+    else this.#newcomers.handleReturn(now, instance, packet, actions);
   }
 
   /** Nobody has spoken OpenVPN on it for --hand-window, or there is no room for so many who do not. */

@@ -6,6 +6,8 @@ import type { TlsSession } from './tls-session.js';
 
 /** A newcomer that has said nothing for so long makes room for another one. */
 const NEWCOMER_IDLE_MS = 5000;
+/** The same for one that has shown a cookie: nobody but the peer itself can do that, as when it was killed again at once. */
+const PROVEN_IDLE_MS = 1000;
 
 /** Keys of sessions whose control channel is gone. OpenVPN: TM_LAME_DUCK. */
 interface Orphans {
@@ -38,9 +40,9 @@ export class SessionTable {
     return [this.#active, this.#newcomer].filter((session) => session !== undefined);
   }
 
-  /** Whether a session may begin now, beside what there is: one newcomer at a time. */
-  admits(now: Instant): boolean {
-    return !this.#newcomer || now - this.#newcomer.heardAt >= NEWCOMER_IDLE_MS;
+  /** Whether a session may begin now, beside what there is: one newcomer at a time. `proven`: it has shown a cookie. */
+  admits(now: Instant, proven: boolean): boolean {
+    return !this.#newcomer || now - this.#newcomer.heardAt >= (proven ? PROVEN_IDLE_MS : NEWCOMER_IDLE_MS);
   }
 
   /** Takes a new session: it is active where there is no other, otherwise it has to authenticate first. */

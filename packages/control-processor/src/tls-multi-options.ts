@@ -3,7 +3,7 @@ import type { ControlWrap, ControlWrapFactory } from '@openvpnd/control-wrap';
 import type { Log, Random } from '@openvpnd/sans-io';
 import type { ControlSettings, UnixTime } from './control-settings.js';
 
-/** What the stateless handshake of a UDP server hands over when a peer has shown its cookie. */
+/** What the stateless handshake of a UDP server hands over when a peer has shown its cookie. The taker closes the wrap. */
 export interface AcceptedSession {
   /** Our session id: the cookie. */
   readonly sessionId: Uint8Array;
@@ -26,7 +26,5 @@ export interface TlsMultiOptions {
   readonly unixTime: UnixTime;
   /** Called when a TLS engine has something to tell: call `handleWake` soon. Never called from inside a call to the multi. */
   readonly wake: () => void;
-  /** Server over UDP: the peer came through the stateless handshake. Feed the packet that carried the cookie with `handleUnwrapped`. */
-  readonly accepted?: AcceptedSession;
   readonly log?: Log;
 }

@@ -19,7 +19,7 @@ import type { NegotiatedOptions } from './negotiated-options.js';
 import type { PulledOptions } from './pulled-options.js';
 import { SessionConduct } from './session-conduct.js';
 import { SessionTable } from './session-table.js';
-import type { TlsMultiOptions } from './tls-multi-options.js';
+import type { AcceptedSession, TlsMultiOptions } from './tls-multi-options.js';
 import { TlsSession, type TlsSessionOptions } from './tls-session.js';
 
 const NOTHING: readonly ControlAction[] = [];
@@ -69,18 +69,20 @@ export class TlsMulti {
   }
 
   /**
-   * A control packet that the stateless handshake has unwrapped already: the one with which the peer was accepted. Needs
-   * `accepted` in the options; without effect once there is a session.
+   * Server over UDP: the peer has come through the stateless handshake. `packet` is the one that carried the cookie, unwrapped. Makes
+   * the first session, or a newcomer that has to authenticate before it replaces the one there is. Takes the wrap of `accepted`.
    */
-  handleUnwrapped(now: Instant, packet: Uint8Array): readonly ControlAction[] {
+  handleAccepted(now: Instant, accepted: AcceptedSession, packet: Uint8Array): readonly ControlAction[] {
+    if (this.#conduct.outcome.over) accepted.wrap.close();
     return this.#turn(now, () => {
-      const { accepted } = this.#options;
       const parsed = parseControlPacket(packet);
-      if (!accepted || !this.#table.empty) return;
-      if (!parsed.ok) {
-        this.#drop(parsed.reason);
+      const refusal = parsed.ok ? this.#refusalOfNewcomer(now, true) : parsed.reason;
+      if (!parsed.ok || refusal !== undefined) {
+        accepted.wrap.close();
+        this.#drop(refusal ?? '');
         return;
       }
+      if (!this.#table.empty) this.#log.info('session.incoming', { sessionId: sessionIdHex(accepted.peerSessionId) });
       const session = this.#makeSession(now, {
         wrap: accepted.wrap,
         localSessionId: accepted.sessionId,
@@ -90,6 +92,12 @@ export class TlsMulti {
       this.#table.add(session);
       this.#deliver(now, session, parsed.value);
     });
+  }
+
+  /** Whether there is a session with the id that stands in this packet of the peer. */
+  knowsSessionOf(packet: Uint8Array): boolean {
+    const sessionId = packet.subarray(1, CONTROL_HEADER_BYTES);
+    return this.#table.sessions().some((session) => session.belongsTo(sessionId));
   }
 
   /** The instant of `nextTimeout` has come. Calling early or late does no harm. */
@@ -312,8 +320,8 @@ export class TlsMulti {
     const { role, mode, wraps, unixTime } = this.#options;
     // A client that pulls has chosen its server; another session of the server's making is of no use to it.
     if (role === 'client' && mode === 'p2mp') return 'second session of the server';
-    if (this.#conduct.outcome.exitAt !== undefined) return 'exit is scheduled';
-    if (!this.#table.admits(now)) return 'newcomer is busy';
+    const refusal = this.#refusalOfNewcomer(now, false);
+    if (refusal !== undefined) return refusal;
     const wrap = wraps.create(unixTime(now));
     const plain = wrap.unwrap(now, bytes);
     const packet = plain.ok ? parseControlPacket(plain.value) : plain;
@@ -325,6 +333,11 @@ export class TlsMulti {
     this.#table.add(session);
     this.#deliver(now, session, packet.value);
     return undefined;
+  }
+
+  #refusalOfNewcomer(now: Instant, proven: boolean): string | undefined {
+    if (this.#conduct.outcome.exitAt !== undefined) return 'exit is scheduled';
+    return this.#table.admits(now, proven) ? undefined : 'newcomer is busy';
   }
 
   #makeSession(

@@ -311,8 +311,7 @@ describe('after the stateless handshake', () => {
       if (verdict.type === 'reply') world.carry(server, verdict.packet);
       if (verdict.type !== 'accept') return;
       made++;
-      server.multi = server.make({ accepted: verdict });
-      server.run(server.multi.handleUnwrapped(world.clock.now(), verdict.packet));
+      server.run(server.multi.handleAccepted(world.clock.now(), verdict, verdict.packet));
     };
     world.connect();
     expect(made).toBe(1);

@@ -84,7 +84,7 @@ export interface StatelessHandshakeOptions {
 
 /**
  * How a UDP server meets strangers without keeping anything: it answers a reset with a reset whose session id is a cookie,
- * and makes a session only when the cookie comes back. Ask it about each packet from an unknown address.
+ * and makes a session only when the cookie comes back. Ask it about each packet that belongs to no session.
  * OpenVPN 2.6: do_pre_decrypt_check(), session_skip_to_pre_start().
  */
 export class StatelessHandshake {
@@ -104,10 +104,17 @@ export class StatelessHandshake {
   }
 
   /**
-   * Judges a packet from an address without a session. `bytes` and `address` (the words of a LinkAddress) are borrowed.
-   * Total over all inputs.
+   * Judges a packet that belongs to no session. `bytes` and `address` (the words of a LinkAddress) are borrowed. Total over all inputs.
+   *
+   * @param standing `peer`: the address is that of a peer, who may have lost its state or may be imitated. It is answered without a
+   *   limit: whoever forges its resets must not use up the answers that it needs, and one answer to one packet makes nothing worse.
    */
-  handleFirstPacket(now: Instant, bytes: Uint8Array, address: Uint32Array): FirstPacketVerdict {
+  handleFirstPacket(
+    now: Instant,
+    bytes: Uint8Array,
+    address: Uint32Array,
+    standing: 'stranger' | 'peer' = 'stranger',
+  ): FirstPacketVerdict {
     const opcode = opcodeOf(bytes[0] ?? 0);
     if (!isInitial(opcode) || keyIdOf(bytes[0]!) !== 0) return drop('not-initial');
     // The session id stands in clear in every wrapping.
@@ -116,7 +123,7 @@ export class StatelessHandshake {
     // A fresh wrap has seen nothing, so a repeated packet passes here: there is no state to check it against. Our reset is
     // packet 1 of the session that may follow, so that the session goes on with 2.
     const wrap = this.#wraps.create(this.#unixTime(now), isReset ? 1 : 2);
-    const verdict = this.#judge(now, bytes, address, wrap);
+    const verdict = this.#judge(now, bytes, address, wrap, standing === 'peer' ? undefined : this.#limit);
     if (verdict.type !== 'accept') wrap.close();
     return verdict;
   }
@@ -146,7 +153,13 @@ export class StatelessHandshake {
     }
   }
 
-  #judge(now: Instant, bytes: Uint8Array, address: Uint32Array, wrap: ControlWrap): FirstPacketVerdict {
+  #judge(
+    now: Instant,
+    bytes: Uint8Array,
+    address: Uint32Array,
+    wrap: ControlWrap,
+    limit: ResetLimit | undefined,
+  ): FirstPacketVerdict {
     const plain = wrap.unwrap(now, bytes);
     if (!plain.ok) return { type: 'drop', reason: 'unauthenticated', detail: plain.reason };
     const parsed = parseControlPacket(plain.value);
@@ -159,19 +172,25 @@ export class StatelessHandshake {
     switch (packet.opcode) {
       case P_CONTROL_HARD_RESET_CLIENT_V2:
       case P_CONTROL_HARD_RESET_CLIENT_V3:
-        return this.#handleReset(now, packet, wrap, address);
+        return this.#handleReset(now, packet, wrap, address, limit);
       default:
-        return this.#handleAnswer(now, plain.value, packet, wrap, address);
+        return this.#handleAnswer(now, plain.value, packet, wrap, address, limit);
     }
   }
 
-  #handleReset(now: Instant, packet: ControlPacket, wrap: ControlWrap, address: Uint32Array): FirstPacketVerdict {
+  #handleReset(
+    now: Instant,
+    packet: ControlPacket,
+    wrap: ControlWrap,
+    address: Uint32Array,
+    limit: ResetLimit | undefined,
+  ): FirstPacketVerdict {
     if (packet.messageId !== 0) return drop('message-id');
     if (!parseEarlyNegotiation(packet.payload).ok) return drop('malformed');
     const { clientKey } = wrap;
     const canShowCookie = clientKey?.earlyNegotiation ?? true;
     if (!canShowCookie && this.#forceCookie) return drop('cookie-unsupported');
-    if (!this.#limit.take(now, address)) return drop('rate-limit');
+    if (limit && !limit.take(now, address)) return drop('rate-limit');
     if (clientKey && !canShowCookie) return { type: 'stateful', metadata: clientKey.metadata };
 
     const reply = emitControlPacket({
@@ -193,6 +212,7 @@ export class StatelessHandshake {
     packet: ControlPacket,
     wrap: ControlWrap,
     address: Uint32Array,
+    limit: ResetLimit | undefined,
   ): FirstPacketVerdict {
     const { acks, messageId = 0, sessionId, remoteSessionId } = packet;
     // Without an acknowledgement there is no session id of ours in the packet.
@@ -200,7 +220,7 @@ export class StatelessHandshake {
     // A late packet of a former session would carry higher ids.
     if (messageId > 1 || acks.some((id) => id > 1)) return drop('message-id');
     if (!this.#cookies.check(now, address, sessionId, remoteSessionId)) return drop('cookie');
-    this.#limit.giveBack();
+    limit?.giveBack();
     return { type: 'accept', sessionId: remoteSessionId, peerSessionId: sessionId, wrap, packet: plain };
   }
 }

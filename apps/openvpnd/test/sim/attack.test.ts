@@ -1,14 +1,16 @@
 import { linkAddress, parseEndpoint } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import {
+  emitControlPacket,
   P_CONTROL_HARD_RESET_CLIENT_V2,
   P_CONTROL_HARD_RESET_CLIENT_V3,
   P_CONTROL_HARD_RESET_SERVER_V2,
+  P_CONTROL_V1,
 } from '@openvpnd/wire';
 import { describe, expect, test } from 'vitest';
 import { Attacker } from './attacker.js';
 import type { SimClient } from './sim-client.js';
-import { TLS_CRYPT } from './sim-config.js';
+import { TLS_AUTH, TLS_CRYPT } from './sim-config.js';
 import type { SimServer } from './sim-server.js';
 import { SimWorld } from './sim-world.js';
 import { NO_FAULTS } from './traffic.js';
@@ -107,24 +109,81 @@ describe.each([
   });
 });
 
-test('an honest client that comes back among forged resets from its own address gets in', () => {
+describe.each([
+  ['without a wrap', [] as readonly string[]],
+  ['with tls-auth', TLS_AUTH],
+  ['with tls-crypt', TLS_CRYPT],
+])('a client that has lost its state, %s,', (_, wrap) => {
+  /** Connects a client, kills it, starts it again at the same port, and tells how long it takes to connect. */
+  function timeOfReturn(attack: (attacker: Attacker, server: SimServer, from: LinkAddress) => void): number {
+    const world = new SimWorld({ seed: 1, conditions: { delayMs: 20 } });
+    const attacker = new Attacker(world);
+    attacker.listen();
+    const server = world.server({ config: wrap });
+    const client = world.client('client', { config: wrap, port: 5000 });
+    world.until('connected', () => client.connected && server.connected === 1, 10);
+    attack(attacker, server, addressOf(world, client));
+    world.advanceSeconds(2.3);
+    client.kill();
+    world.advanceSeconds(1);
+    client.start();
+    const begin = world.clock.now();
+    world.until('connected again', () => client.connected, 200);
+    const elapsed = world.clock.now() - begin;
+    const flows = world.traffic.between('client', 'server', { intervalMs: 100 });
+    world.finishTraffic(5);
+    expect(flows.map((flow) => flow.lost)).toEqual([0, 0]);
+    expect(server.modules.tunnel.population).toEqual({ connected: 1, all: 1 });
+    return elapsed;
+  }
+
+  const undisturbed = timeOfReturn(() => {});
+
+  test('comes back as fast among resets that are forged in its name', () => {
+    expect(undisturbed).toBeLessThan(1000);
+    const reset = (attacker: Attacker) => (): Uint8Array => attacker.reset(P_CONTROL_HARD_RESET_CLIENT_V2);
+    const elapsed = timeOfReturn((attacker, server, from) => {
+      attacker.flood(10_000, 20, server.run.link, from, reset(attacker));
+    });
+    expect(elapsed).toBe(undisturbed);
+  });
+
+  test('comes back as fast among repetitions of what it has sent itself', () => {
+    const elapsed = timeOfReturn((attacker, server, from) => {
+      // Its first reset, over and over.
+      const first = attacker.seen[0]?.slice() ?? new Uint8Array(0);
+      attacker.flood(10_000, 20, server.run.link, from, () => first);
+    });
+    expect(elapsed).toBe(undisturbed);
+  });
+});
+
+test('a reset in the name of a client makes no session, a cookie does', () => {
   const world = new SimWorld({ seed: 1 });
   const attacker = new Attacker(world);
   const server = world.server();
   const client = world.client('client', { port: 5000 });
-  world.until('connected', () => client.connected, 10);
-  attacker.flood(3000, 300, server.run.link, addressOf(world, client), () =>
-    attacker.reset(P_CONTROL_HARD_RESET_CLIENT_V2),
+  world.until('connected', () => client.connected && server.connected === 1, 10);
+  const from = addressOf(world, client);
+  attacker.flood(100, 5, server.run.link, from, () => attacker.reset(P_CONTROL_HARD_RESET_CLIENT_V2));
+  // A cookie that nobody has given.
+  attacker.flood(100, 5, server.run.link, from, () =>
+    emitControlPacket({
+      opcode: P_CONTROL_V1,
+      keyId: 0,
+      sessionId: attacker.bytes(8),
+      acks: [0],
+      remoteSessionId: attacker.bytes(8),
+      messageId: 1,
+      payload: new Uint8Array(0),
+    }),
   );
-  world.advanceSeconds(2.3);
+  world.advanceSeconds(6);
+  expect(world.journal.of('session.incoming', 'server')).toEqual([]);
   client.kill();
-  world.advanceSeconds(1);
   client.start();
-  // While one newcomer is judged the next is not heard; at the latest it is let in when the server has given up its former self.
-  world.until('connected again', () => client.connected, 200);
-  const flows = world.traffic.between('client', 'server', { intervalMs: 100 });
-  world.finishTraffic(5);
-  expect(flows.map((flow) => flow.lost)).toEqual([0, 0]);
+  world.until('connected again', () => client.connected, 5);
+  expect(world.journal.of('session.incoming', 'server')).toHaveLength(1);
 });
 
 describe('garbage', () => {

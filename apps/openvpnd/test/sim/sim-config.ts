@@ -21,6 +21,9 @@ export const TLS_CRYPT: readonly string[] = [
   '</tls-crypt>',
 ];
 
+/** Lines that guard the control channel with tls-auth, in both directions with the same key. */
+export const TLS_AUTH: readonly string[] = TLS_CRYPT.map((line) => line.replace('tls-crypt', 'tls-auth'));
+
 /** The options of a server with IPv4 and IPv6 inside; `extra` is appended, and wins where an option counts once. */
 export function serverOptions(extra: readonly string[] = []): Options {
   return optionsOf('server.conf', [
