@@ -1,7 +1,7 @@
-import type { ConnectionEntry, Options } from '@openvpnd/config';
+import type { Frequency, Listener, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { DEFAULT_RESET_LIMIT, StatelessHandshake } from '@openvpnd/control-wrap';
+import { DEFAULT_RESET_LIMIT, ResetLimit, type ResetLimitOptions, StatelessHandshake } from '@openvpnd/control-wrap';
 import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
@@ -11,8 +11,10 @@ import { ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { controlSettings } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
+import { FrequencyLimit } from './frequency-limit.js';
 import { keyUse } from './install-keys.js';
 import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
+import type { ServerListener } from './server-listener.js';
 import type { PeerDescription, ServerPeer } from './server-peer.js';
 import { ServerTunnel } from './server-tunnel.js';
 import { StreamConnections } from './stream-connections.js';
@@ -23,9 +25,9 @@ export const MAX_SILENT_CONNECTIONS = 4096;
 /** The options of a server, and what it needs of the world around it. */
 export interface ServerParts {
   readonly options: Options;
-  readonly entry: ConnectionEntry;
   readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWraps;
+  /** Of each listener of the options, in their order. */
+  readonly wraps: readonly ControlWraps[];
   readonly backend: AeadBackend;
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
@@ -54,48 +56,59 @@ export type ComposedServer = TopContext<Options, ServerModules>;
  * @throws OptionValueError for a cipher or digest that does not exist here
  */
 export function composeServer(parts: ServerParts): ComposedServer {
-  const { options, entry, engines, wraps, random, unixTime } = parts;
+  const { options, engines, random, unixTime } = parts;
   const { server } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
   const maxPeers = server.maxClients;
   const verifiesKeys = options.tls.clientKeyVerify !== undefined;
-  const settings = controlSettings(options, entry);
   const addressing = new ClientAddressing(options);
   const mux = new ExternalMux({ random, maxPeers, role: 'server' });
   const internalMux = new InternalMux({ role: 'server', clientToClient: server.clientToClient });
   const dataChannel = new DataChannel({ backend: parts.backend, maxPeers, random });
+  const { connectFreq } = server;
+  const sharedConnects = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
+  const sharedResets = new ResetLimit(resetLimit(server.connectFreqInitial), random);
+  const composeListener = (listener: Listener, wraps: ControlWraps): ServerListener => {
+    const settings = controlSettings(options, listener);
+    const { controlWrap, connectFreqInitial } = listener;
+    return {
+      tag: listener.tag,
+      handshake: new StatelessHandshake({
+        wraps: wraps.all,
+        random,
+        unixTime,
+        ...(controlWrap.kind === 'tls-crypt-v2' ? { forceCookie: controlWrap.forceCookie } : {}),
+        handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
+        resetLimit:
+          connectFreqInitial === undefined ? sharedResets : new ResetLimit(resetLimit(connectFreqInitial), random),
+      }),
+      createMulti: (slot, metadata, peerLog) =>
+        new TlsMulti({
+          role: 'server',
+          mode: 'p2mp',
+          settings: { ...settings, peerId: slot },
+          engines,
+          wraps: wraps.forClient(verifiesKeys ? metadata : undefined),
+          random,
+          unixTime,
+          wake: () => {
+            tunnel.wakePeer(slot);
+            parts.wake();
+          },
+          log: peerLog,
+        }),
+      connectLimit: connectLimitOf(listener, sharedConnects),
+      maxClients: listener.maxClients ?? Number.POSITIVE_INFINITY,
+      occ: { optionsString: settings.optionsString, tunMtu: listener.tunMtu },
+      exitNotify: listener.exitNotify,
+    };
+  };
   const tunnel: ServerTunnel = new ServerTunnel({
     multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
-    handshake: new StatelessHandshake({
-      wraps: wraps.all,
-      random,
-      unixTime,
-      ...(entry.controlWrap.kind === 'tls-crypt-v2' ? { forceCookie: entry.controlWrap.forceCookie } : {}),
-      handshakeWindowSeconds: options.tls.handshakeWindowSeconds,
-      resetLimit: {
-        ...DEFAULT_RESET_LIMIT,
-        replies: server.connectFreqInitial.count,
-        periodSeconds: server.connectFreqInitial.seconds,
-      },
-    }),
     mux,
     internalMux,
     dataChannel,
-    createMulti: (slot, metadata, peerLog) =>
-      new TlsMulti({
-        role: 'server',
-        mode: 'p2mp',
-        settings: { ...settings, peerId: slot },
-        engines,
-        wraps: wraps.forClient(verifiesKeys ? metadata : undefined),
-        random,
-        unixTime,
-        wake: () => {
-          tunnel.wakePeer(slot);
-          parts.wake();
-        },
-        log: peerLog,
-      }),
+    listeners: options.listeners.map((listener, index) => composeListener(listener, parts.wraps[index])),
     streams: new StreamConnections({
       windowMs: options.tls.handshakeWindowSeconds * 1000,
       maxSilent: MAX_SILENT_CONNECTIONS,
@@ -103,16 +116,23 @@ export function composeServer(parts: ServerParts): ComposedServer {
     addressing,
     peer: peerSettings(options),
     sessionTimeoutMs: sessionTimeoutMs(options),
-    keyUse: keyUse(options, entry),
-    occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
+    keyUse: keyUse(options, options.listeners[0]),
     replayWarnings: options.log.replayWarnings,
     push: server.push,
     clientConfig: parts.clientConfig,
-    exitNotify: entry.exitNotify,
-    connectFreq: server.connectFreq,
     verifiesKeys,
     peerLog: parts.peerLog,
     log: parts.log,
   });
   return new TopContext({ options, modules: { tunnel, addressing, mux, internalMux, dataChannel } });
+}
+
+/** A connection costs its maker more than a datagram: --connect-freq is for UDP. */
+function connectLimitOf(listener: Listener, shared: FrequencyLimit | undefined): FrequencyLimit | undefined {
+  if (listener.protocol.transport !== 'udp') return undefined;
+  return listener.connectFreq === undefined ? shared : new FrequencyLimit(listener.connectFreq);
+}
+
+function resetLimit({ count, seconds }: Frequency): ResetLimitOptions {
+  return { ...DEFAULT_RESET_LIMIT, replies: count, periodSeconds: seconds };
 }

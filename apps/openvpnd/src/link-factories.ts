@@ -14,7 +14,7 @@ import { tunnelVector } from './tunnel-vector.js';
 export function linkFactory(options: Options, entry: ConnectionEntry, nextId: () => number): LinkFactory {
   const { link, server } = options;
   if (entry.protocol.transport === 'udp') {
-    const { sendBufferBytes, receiveBufferBytes } = link;
+    const { sendBufferBytes, receiveBufferBytes } = entry.socket;
     return datagramLinks({
       nextId,
       open: (where) =>
@@ -31,7 +31,7 @@ export function linkFactory(options: Options, entry: ConnectionEntry, nextId: ()
     queuePackets: link.tcpQueueLimit,
     // With one peer alone the tunnel slows down with it; where there are many, one must not slow down the others.
     whenFull: server === undefined ? 'refuse' : 'drop',
-    noDelay: link.tcpNoDelay,
+    noDelay: entry.socket.noDelay,
     ...(server === undefined ? {} : { maxConnections: server.maxClients + MAX_SILENT_CONNECTIONS }),
   });
 }

@@ -1,10 +1,10 @@
-import type { ClientKeyMetadata, StatelessHandshake } from '@openvpnd/control-wrap';
-import { formatLinkAddress } from '@openvpnd/external-mux';
+import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import { ADDRESS_LINK, type LinkAddress } from '@openvpnd/memory';
 import { assertNever, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { sameMetadata } from './control-wraps.js';
 import type { Instance, ServerClients } from './server-clients.js';
 import type { ServerControl } from './server-control.js';
+import { formatArrival, type ServerListener } from './server-listener.js';
 import type { FirstPacket } from './server-peer.js';
 import type { StreamConnections } from './stream-connections.js';
 import type { TunnelAction } from './tunnel-action.js';
@@ -12,7 +12,8 @@ import type { TunnelAction } from './tunnel-action.js';
 export interface NewcomersOptions {
   readonly clients: ServerClients;
   readonly control: ServerControl;
-  readonly handshake: StatelessHandshake;
+  /** The listener that a link belongs to. */
+  readonly listenerOf: (link: number) => ServerListener | undefined;
   readonly streams: StreamConnections;
   /** Ask with `verify-client-key` before a tls-crypt-v2 client is answered. */
   readonly verifiesKeys: boolean;
@@ -26,7 +27,7 @@ export interface NewcomersOptions {
 export class Newcomers {
   readonly #clients: ServerClients;
   readonly #control: ServerControl;
-  readonly #handshake: StatelessHandshake;
+  readonly #listenerOf: (link: number) => ServerListener | undefined;
   readonly #streams: StreamConnections;
   readonly #verifiesKeys: boolean;
   readonly #log: Log;
@@ -37,7 +38,7 @@ export class Newcomers {
   constructor(options: NewcomersOptions) {
     this.#clients = options.clients;
     this.#control = options.control;
-    this.#handshake = options.handshake;
+    this.#listenerOf = options.listenerOf;
     this.#streams = options.streams;
     this.#verifiesKeys = options.verifiesKeys;
     this.#log = options.log;
@@ -45,24 +46,27 @@ export class Newcomers {
 
   /** A packet from an address that no client has. */
   handlePacket(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
-    if (this.#streams.has(address[ADDRESS_LINK])) {
-      this.#handleFirstOnStream(now, packet, address, actions);
+    const link = address[ADDRESS_LINK];
+    const listener = this.#listenerOf(link);
+    if (listener === undefined) return;
+    if (this.#streams.has(link)) {
+      this.#handleFirstOnStream(now, packet, address, listener, actions);
       return;
     }
-    const answer = this.#handshake.handleFirstPacket(now, packet, address);
+    const answer = listener.handshake.handleFirstPacket(now, packet, address);
     switch (answer.type) {
       case 'reply':
         actions.push({ type: 'send-control', packet: answer.packet, to: address });
         return;
       case 'drop':
-        this.#logStranger(answer.detail, address);
+        this.#logStranger(answer.detail, address, listener);
         return;
       case 'stateful':
-        this.#begin(now, address, { packet }, answer.metadata, actions);
+        this.#begin(now, address, { packet }, answer.metadata, listener, actions);
         return;
       case 'accept': {
         const first = { packet: answer.packet, accepted: answer };
-        this.#begin(now, address, first, answer.wrap.clientKey?.metadata, actions);
+        this.#begin(now, address, first, answer.wrap.clientKey?.metadata, listener, actions);
         return;
       }
       default:
@@ -76,7 +80,8 @@ export class Newcomers {
    */
   handleReturn(now: Instant, instance: Instance, packet: Uint8Array, actions: TunnelAction[]): void {
     instance.modules.controlBytesIn += packet.length;
-    const answer = this.#handshake.handleFirstPacket(now, packet, instance.address, 'peer');
+    const { handshake } = instance.modules.listener;
+    const answer = handshake.handleFirstPacket(now, packet, instance.address, 'peer');
     switch (answer.type) {
       case 'reply':
         actions.push({ type: 'send-control', packet: answer.packet, to: instance.address.slice() });
@@ -119,22 +124,28 @@ export class Newcomers {
     }
   }
 
-  #logStranger(reason: string | undefined, address: LinkAddress): void {
+  #logStranger(reason: string | undefined, address: LinkAddress, listener: ServerListener): void {
     if (reason === undefined) return;
-    this.#log.warn('server.stranger-refused', { reason, from: formatLinkAddress(address) });
+    this.#log.warn('server.stranger-refused', { reason, from: formatArrival(address, listener) });
   }
 
   /** A connection proves the address: no cookie is asked for. */
-  #handleFirstOnStream(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
+  #handleFirstOnStream(
+    now: Instant,
+    packet: Uint8Array,
+    address: LinkAddress,
+    listener: ServerListener,
+    actions: TunnelAction[],
+  ): void {
     const link = address[ADDRESS_LINK];
-    const verdict = this.#handshake.handleFirstOnStream(now, packet);
+    const verdict = listener.handshake.handleFirstOnStream(now, packet);
     if (verdict.type === 'drop') {
-      this.#logStranger(verdict.detail, address);
+      this.#logStranger(verdict.detail, address, listener);
       this.#streams.markUnused(link);
       return;
     }
     this.#streams.markHeard(link);
-    this.#begin(now, address, { packet }, verdict.metadata, actions);
+    this.#begin(now, address, { packet }, verdict.metadata, listener, actions);
     if (this.#clients.byAddress(address) === undefined) this.#streams.markUnused(link);
   }
 
@@ -144,9 +155,10 @@ export class Newcomers {
     address: LinkAddress,
     first: FirstPacket,
     metadata: ClientKeyMetadata | undefined,
+    listener: ServerListener,
     actions: TunnelAction[],
   ): void {
-    const instance = this.#clients.create(now, address, metadata);
+    const instance = this.#clients.create(now, address, metadata, listener);
     if (instance === undefined) {
       first.accepted?.wrap.close();
       return;

@@ -8,13 +8,13 @@ import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
 import { keepStatus } from './keep-status.js';
+import { linkFactory } from './link-factories.js';
+import { openListeners } from './open-listeners.js';
 import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
 import { serverStatus } from './server-status.js';
-import { listenTcp } from './tcp-sockets.js';
 import { threadedTlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
-import { openUdpSocket } from './udp-socket.js';
 import { versionLines } from './version.js';
 
 /**
@@ -25,19 +25,16 @@ import { versionLines } from './version.js';
  */
 export async function runServer(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
   const { options, log, random, unixTime } = run;
-  const [entry] = options.connections;
-  const { server } = options;
+  const { server, listeners } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
   const say = (line: string): void => log.say(1, line);
 
   const engines = threadedTlsEngines(options);
-  const wraps = controlWraps(options, entry);
   const verifyCommand = options.tls.clientKeyVerify;
   const top = composeServer({
     options,
-    entry,
     engines,
-    wraps,
+    wraps: listeners.map((listener) => controlWraps(options, listener)),
     backend: evpBackend(),
     random,
     unixTime,
@@ -47,13 +44,10 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
     log: log.events(() => ''),
   });
   const { tunnel, addressing } = top.modules;
-  const device = await tunnelInterface.bringUp(planInput(options, entry), undefined);
-  const isTcp = entry.protocol.transport === 'tcp';
-  const link = isTcp ? undefined : await openUdpSocket(options, entry, say);
+  const device = await tunnelInterface.bringUp(planInput(options, listeners[0]), undefined);
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
-    ...(link === undefined ? {} : { link }),
-    tunMtu: entry.tunMtuMax,
+    tunMtu: listeners[0].tunMtuMax,
     ...(verifyCommand === undefined
       ? {}
       : {
@@ -68,9 +62,16 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   let stopPersisting = (): void => {};
   let stopStatus = (): void => {};
   const [title] = versionLines();
-  let listener: LinkListener | undefined;
+  let open: LinkListener | undefined;
+  let lastLinkId = 0;
   try {
-    if (isTcp) listener = await listenTcp(run, entry, driver, tunnel);
+    open = await openListeners(run, listeners, (listener) => linkFactory(options, listener, () => ++lastLinkId), {
+      link: (link, remote, listener) => {
+        if (remote === undefined) tunnel.addLink(link.id, listener);
+        driver.addLink(link);
+        if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
+      },
+    });
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -91,7 +92,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
   } finally {
     stopStatus();
     stopPersisting();
-    listener?.close();
+    open?.close();
     driver.stop();
     tunnel.close();
     await engines.close();

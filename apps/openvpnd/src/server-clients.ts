@@ -1,5 +1,3 @@
-import type { Frequency } from '@openvpnd/config';
-import type { TlsMulti } from '@openvpnd/control-processor';
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { DataChannel, PeerSettings } from '@openvpnd/data-channel';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
@@ -8,9 +6,9 @@ import { ADDRESS_LINK, type LinkAddress } from '@openvpnd/memory';
 import { DeadlineHeap, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { MultiContext, MultiInstance } from '@openvpnd/tunnel-state';
 import type { ClientAddressing } from './client-addressing.js';
-import { FrequencyLimit } from './frequency-limit.js';
 import { describeSignal, type SignalInfo } from './host/signals.js';
 import type { KeyUse } from './install-keys.js';
+import { formatArrival, type ServerListener } from './server-listener.js';
 import { type PeerDescription, ServerPeer } from './server-peer.js';
 import type { StreamConnections } from './stream-connections.js';
 
@@ -25,15 +23,11 @@ export interface ServerClientsOptions {
   readonly addressing: ClientAddressing;
   /** The TCP connections; empty over UDP. */
   readonly streams: StreamConnections;
-  /** Makes the control channel of a new client, whose tls-crypt-v2 key says `metadata`. Its `wake` is to call `ServerTunnel.wakePeer` with the slot. */
-  readonly createMulti: (slot: number, metadata: ClientKeyMetadata | undefined, log: Log) => TlsMulti;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
   readonly keyUse: KeyUse;
   /** --session-timeout; Infinity: none. */
   readonly sessionTimeoutMs: number;
-  /** --connect-freq. */
-  readonly connectFreq: Frequency | undefined;
   /** A log whose lines name the client as `describe` calls it at that moment. */
   readonly peerLog: (describe: () => PeerDescription) => Log;
   readonly log: Log;
@@ -54,7 +48,8 @@ export class ServerClients {
   readonly #deadlines: DeadlineHeap;
   /** Slots whose TLS engine has something to tell. */
   readonly #awake: Set<number> = new Set();
-  readonly #connectLimit: FrequencyLimit | undefined;
+  /** How many came at each listener. */
+  readonly #perListener: Map<ServerListener, number> = new Map();
   #nextClientId = 0;
 
   constructor(options: ServerClientsOptions) {
@@ -66,15 +61,25 @@ export class ServerClients {
     this.#addressing = options.addressing;
     this.#streams = options.streams;
     this.#deadlines = new DeadlineHeap(options.multiContext.maxInstances);
-    const { connectFreq } = options;
-    this.#connectLimit = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
   }
 
-  create(now: Instant, address: LinkAddress, metadata: ClientKeyMetadata | undefined): Instance | undefined {
+  /** Makes a client of who came to a listener with that tls-crypt-v2 key, or tells the log why not. */
+  create(
+    now: Instant,
+    address: LinkAddress,
+    metadata: ClientKeyMetadata | undefined,
+    listener: ServerListener,
+  ): Instance | undefined {
     const { log } = this.#options;
+    const from = formatArrival(address, listener);
+    const there = this.#perListener.get(listener) ?? 0;
+    if (there >= listener.maxClients) {
+      log.warn('server.full', { maxClients: listener.maxClients, listener: listener.tag });
+      return undefined;
+    }
     // Only who has shown a cookie, or whose key is good, comes so far: a flood of strangers does not use it up.
-    if (!(this.#connectLimit?.take(now) ?? true)) {
-      log.warn('server.connect-frequency', { from: formatLinkAddress(address).replace(/^\[AF_INET6?\]/, '') });
+    if (!(listener.connectLimit?.take(now) ?? true)) {
+      log.warn('server.connect-frequency', { from: from.replace(/^\[AF_INET6?\]/, '') });
       return undefined;
     }
     const protocol = this.#streams.has(address[ADDRESS_LINK]) ? 'tcp' : 'udp';
@@ -87,16 +92,18 @@ export class ServerClients {
     }
     const peer = new ServerPeer({
       address: formatLinkAddress(address),
+      listener,
       clientId: this.#nextClientId++,
       keyMetadata: metadata,
       createLog: this.#options.peerLog,
       keyUse: this.#options.keyUse,
-      createMulti: (peerLog) => this.#options.createMulti(slot, metadata, peerLog),
+      createMulti: (peerLog) => listener.createMulti(slot, metadata, peerLog),
     });
     peer.sessionEnd = now + this.#options.sessionTimeoutMs;
     const instance = this.#multiContext.add(slot, peer);
     this.#mux.addPeer(slot, address);
     this.#dataChannel.addPeer(slot, this.#options.peer, now);
+    this.#perListener.set(listener, there + 1);
     return instance;
   }
 
@@ -128,17 +135,33 @@ export class ServerClients {
     this.#multiContext.establish(instance.slot);
   }
 
-  float(slot: number, address: LinkAddress): void {
-    const peer = this.#multiContext.bySlot(slot)?.modules;
-    if (peer === undefined) return;
+  /**
+   * A client has spoken from a new address: a packet with a valid tag and a fresh id came from there. It moves, unless it came to another
+   * listener, with other keys and limits, or another user is at that address; an older session of the same user there is over.
+   * OpenVPN: multi_process_float().
+   */
+  float(slot: number, address: LinkAddress, listener: ServerListener | undefined): void {
+    const instance = this.#multiContext.bySlot(slot);
+    if (instance === undefined) return;
+    const { modules: peer } = instance;
     const to = formatLinkAddress(address);
-    // Both tables agree on who holds an address.
-    if (this.#mux.commitFloat(slot, address) && this.#multiContext.setAddress(slot, address)) {
-      peer.log.info('server.float', { to });
-      peer.address = to;
-    } else {
-      peer.log.warn('server.float-refused', { to });
+    if (listener !== peer.listener) {
+      peer.log.warn('server.float-refused', { to, by: 'listener' });
+      return;
     }
+    const holder = this.#multiContext.byAddress(address);
+    if (holder !== undefined && holder !== instance) {
+      if (!sameUser(peer, holder.modules)) {
+        peer.log.warn('server.float-refused', { to, by: 'client' });
+        return;
+      }
+      peer.log.info('server.float-collision', { closed: holder.modules.describe().name });
+      this.remove(holder);
+    }
+    // Both tables agree on who holds an address.
+    if (!this.#mux.commitFloat(slot, address) || !this.#multiContext.setAddress(slot, address)) return;
+    peer.log.info('server.float', { slot, from: peer.address, to });
+    peer.address = to;
   }
 
   removeWith(instance: Instance, info: SignalInfo): void {
@@ -195,6 +218,7 @@ export class ServerClients {
   #forget(instance: Instance): void {
     const { slot, modules: peer, address } = instance;
     peer.removed = true;
+    this.#perListener.set(peer.listener, (this.#perListener.get(peer.listener) ?? 0) - 1);
     if (instance.mode === 'CM_CHILD_TCP') this.#streams.markUnused(address[ADDRESS_LINK]);
     this.#deadlines.set(slot, NEVER);
     this.#awake.delete(slot);
@@ -204,4 +228,10 @@ export class ServerClients {
     this.#mux.removePeer(slot);
     peer.multi.close();
   }
+}
+
+/** Whether two sessions are certainly those of one user: the same name, proven with the same certificates. */
+function sameUser(a: ServerPeer, b: ServerPeer): boolean {
+  if (a.commonName === undefined || a.certificates === undefined || b.certificates === undefined) return false;
+  return a.commonName === b.commonName && a.certificates === b.certificates;
 }

@@ -12,7 +12,7 @@ import { compressionSetting } from './compression.js';
 import { applyKeyAction, type Carrier, type KeyAction, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
-import { type OccFacts, occAnswer } from './occ-answer.js';
+import { occAnswer } from './occ-answer.js';
 import { pushedOptions } from './pushed-options.js';
 import type { Instance, ServerClients } from './server-clients.js';
 import type { TunnelAction } from './tunnel-action.js';
@@ -25,16 +25,12 @@ export interface ServerControlOptions {
   readonly addressing: ClientAddressing;
   /** Timers and limits of each client's data channel. */
   readonly peer: PeerSettings;
-  /** What OCC messages are answered with. */
-  readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
   /** False with --mute-replay-warnings. */
   readonly replayWarnings: boolean;
   /** --push, with what `server` and `keepalive` add. */
   readonly push: readonly string[];
   /** --client-config-dir. */
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
-  /** --explicit-exit-notify: 0 not at all, 1 RESTART, 2 RESTART,[N]. */
-  readonly exitNotify: number;
 }
 
 /**
@@ -140,7 +136,7 @@ export class ServerControl {
         logNegotiated(peer.log, action.options, {
           peer: this.#options.peer,
           keyUse: peer.keyUse,
-          exitNotify: this.#options.exitNotify,
+          exitNotify: peer.listener.exitNotify,
         });
         return;
       case 'control-message':
@@ -176,6 +172,7 @@ export class ServerControl {
     const { modules: peer } = instance;
     const commonName = request.certificates[0]?.commonName;
     if (!request.renegotiation) {
+      peer.certificates = fingerprintOf(request.certificates);
       for (const [key, value] of request.peerInfo) peer.log.info('peer-info', { line: `${key}=${value}` });
     }
     let verdict: Parameters<TlsMulti['handleVerdict']>[2];
@@ -267,7 +264,7 @@ export class ServerControl {
       return;
     }
     const counters = this.#dataChannel.counters(slot);
-    const answer = occAnswer(message, { ...this.#options.occ, shape: peer.shape, counters });
+    const answer = occAnswer(message, { ...peer.listener.occ, shape: peer.shape, counters });
     if (answer !== undefined) this.#dataChannel.sendMessage(slot, emitOccMessage(answer), now);
   }
 }
@@ -281,6 +278,12 @@ function carrierOf(instance: Instance): Carrier {
 export function formatRoute(route: Prefix): string {
   const isHost = route.length === route.address.length * 8;
   return isHost ? formatInnerAddress(route.address) : formatPrefix(route);
+}
+
+/** Tells certificate chains apart; undefined when there is none. */
+function fingerprintOf(certificates: VerifyAction['certificates']): string | undefined {
+  if (certificates.length === 0) return undefined;
+  return certificates.map(({ sha256 }) => Buffer.from(sha256).toString('hex')).join();
 }
 
 type VerifyAction = Extract<ControlAction, { readonly type: 'verify' }>;

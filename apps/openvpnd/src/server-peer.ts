@@ -6,6 +6,7 @@ import type { DataPacketShape } from '@openvpnd/keygen';
 import { type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { KeyUse } from './install-keys.js';
 import type { VirtualAddresses } from './pushed-options.js';
+import type { ServerListener } from './server-listener.js';
 
 /** How log lines call a client. */
 export interface PeerDescription {
@@ -26,6 +27,8 @@ export interface FirstPacket {
 /** What makes the modules of a client: its log first, because the control channel writes to it. */
 export interface ServerPeerOptions {
   readonly address: string;
+  /** Where it came. */
+  readonly listener: ServerListener;
   readonly clientId: number;
   readonly keyMetadata: ClientKeyMetadata | undefined;
   readonly createLog: (describe: () => PeerDescription) => Log;
@@ -40,8 +43,11 @@ export class ServerPeer {
   readonly log: Log;
   /** In OpenVPN's notation, `[AF_INET]192.0.2.7:40112`; changes when the client floats. */
   address: string;
+  readonly listener: ServerListener;
   /** Known once the client has authenticated. */
   commonName: string | undefined;
+  /** SHA-256 of the certificates that it has shown, the last one's issuer first; undefined before and when there are none. */
+  certificates: string | undefined;
   /** Its file in --client-config-dir, if there is one. */
   config: ClientConfig | undefined;
   /** How its keys are used. */
@@ -72,6 +78,7 @@ export class ServerPeer {
 
   constructor(options: ServerPeerOptions) {
     this.address = options.address;
+    this.listener = options.listener;
     this.clientId = options.clientId;
     this.keyUse = options.keyUse;
     this.keyMetadata = options.keyMetadata;
@@ -82,7 +89,12 @@ export class ServerPeer {
   /** How log lines call the client now. */
   describe(): PeerDescription {
     const { address, commonName } = this;
+    const { tag } = this.listener;
     const bare = address.replace(/^\[AF_INET6?\]/, '');
-    return { name: commonName === undefined ? bare : `${commonName}/${bare}`, from: address, commonName };
+    return {
+      name: commonName === undefined ? bare : `${commonName}/${bare}`,
+      from: tag === undefined ? address : `${address} (listener ${tag})`,
+      commonName,
+    };
   }
 }

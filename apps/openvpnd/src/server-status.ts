@@ -18,12 +18,14 @@ export interface ClientStatus {
   readonly peerId: number;
   /** OpenVPN's name of the cipher of the data channel, once there is one. */
   readonly cipher: string | undefined;
+  /** `tag` of the listener that it came to. */
+  readonly listener: string | undefined;
   readonly routes: readonly { readonly network: string; readonly lastReference: Instant }[];
 }
 
 /** The moment of a status, and what it calls the program. */
 export interface StatusFrame {
-  readonly version: 1 | 2 | 3;
+  readonly version: 1 | 2 | 3 | 4;
   /** The first line of --version. */
   readonly title: string;
   /** Unix seconds. */
@@ -35,7 +37,7 @@ export interface StatusFrame {
 /** OpenVPN's word for what is not known. */
 const UNDEFINED = 'UNDEF';
 
-/** The lines of a server's status in the format of --status-version. OpenVPN: multi_print_status(). */
+/** The lines of a server's status in the format of --status-version; 4, of our own, is 3 with the listener of each client. OpenVPN: multi_print_status(). */
 export function serverStatus(clients: readonly ClientStatus[], frame: StatusFrame): readonly string[] {
   return frame.version === 1
     ? oldFormat(clients, frame)
@@ -85,13 +87,14 @@ const ROUTE_COLUMNS = ['Virtual Address', 'Common Name', 'Real Address', 'Last R
 
 function fieldFormat(
   clients: readonly ClientStatus[],
-  { title, now, unixTime }: StatusFrame,
+  { title, now, unixTime, version }: StatusFrame,
   separator: ',' | '\t',
 ): readonly string[] {
+  const tags = version === 4;
   const rows: (string | number)[][] = [
     ['TITLE', title],
     ['TIME', localTime(now), now],
-    ['HEADER', 'CLIENT_LIST', ...CLIENT_COLUMNS],
+    ['HEADER', 'CLIENT_LIST', ...CLIENT_COLUMNS, ...(tags ? ['Listener'] : [])],
   ];
   for (const client of clients) {
     const { realAddress, ipv4, ipv6, bytesReceived, bytesSent, clientId, peerId, cipher } = client;
@@ -110,6 +113,7 @@ function fieldFormat(
       clientId,
       peerId,
       cipher ?? '',
+      ...(tags ? [client.listener ?? ''] : []),
     ]);
   }
   rows.push(['HEADER', 'ROUTING_TABLE', ...ROUTE_COLUMNS]);

@@ -8,6 +8,7 @@ import { logLinkLost } from './log-link-lost.js';
 import { Newcomers, type NewcomersOptions } from './newcomers.js';
 import { ServerClients, type ServerClientsOptions } from './server-clients.js';
 import { formatRoute, ServerControl, type ServerControlOptions } from './server-control.js';
+import { formatArrival, type ServerListener } from './server-listener.js';
 import { type ClientStatus, statusAddress } from './server-status.js';
 import type { StreamConnections } from './stream-connections.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
@@ -19,7 +20,10 @@ const EXIT_NOTIFY_WAIT_MS = 2000;
 export interface ServerTunnelOptions
   extends ServerClientsOptions,
     Omit<ServerControlOptions, 'clients'>,
-    Omit<NewcomersOptions, 'clients' | 'control'> {}
+    Omit<NewcomersOptions, 'clients' | 'control' | 'listenerOf'> {
+  /** At least one. */
+  readonly listeners: readonly ServerListener[];
+}
 
 /**
  * A server and all its clients, without any I/O. OpenVPN: tunnel_server(), multi_process_incoming_link(),
@@ -33,6 +37,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   readonly #mux: ExternalMux;
   readonly #dataChannel: DataChannel;
   readonly #streams: StreamConnections;
+  /** Which listener each link came of, datagram links and connections alike. */
+  readonly #listeners: Map<number, ServerListener> = new Map();
   #exit: { readonly signal: RunSignal; readonly at: Instant } | undefined;
   #ended = false;
 
@@ -45,7 +51,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     const control = new ServerControl({ ...options, clients });
     this.#clients = clients;
     this.#control = control;
-    this.#newcomers = new Newcomers({ ...options, clients, control });
+    this.#newcomers = new Newcomers({
+      ...options,
+      clients,
+      control,
+      listenerOf: (link) => this.#listeners.get(link),
+    });
   }
 
   handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
@@ -66,7 +77,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       rx.drop(row);
     }
     this.#dataChannel.openBatch(now, rx);
-    for (const { slot, address } of this.#mux.floated(rx)) this.#clients.float(slot, address);
+    for (const { slot, address } of this.#mux.floated(rx)) {
+      this.#clients.float(slot, address, this.#listeners.get(address[ADDRESS_LINK]));
+    }
     this.#options.internalMux.checkBatch(rx);
     this.#dataChannel.sealBatch(now, rx);
     this.#mux.addressBatch(rx);
@@ -108,14 +121,21 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     return earliest(earliest(own, this.#streams.nextTimeout()), this.#dataChannel.nextTimeout());
   }
 
+  /** A datagram link was opened for a listener, by its place in the options. */
+  addLink(link: number, listener: number): void {
+    this.#listeners.set(link, this.#options.listeners[listener]);
+  }
+
   /**
-   * A TCP connection was accepted; its packets come from `address`, which names its link. The client is made of its first packet.
+   * A TCP connection was accepted by a listener; its packets come from `address`, which names its link. The client is made of its first packet.
    * OpenVPN: multi_create_instance_tcp().
    */
-  handleConnection(now: Instant, address: LinkAddress): readonly TunnelAction[] {
+  handleConnection(now: Instant, address: LinkAddress, listener: number): readonly TunnelAction[] {
     const link = address[ADDRESS_LINK];
     if (this.#ended || this.#exit !== undefined) return [{ type: 'close-link', link }];
-    this.#options.log.info('server.stream-established', { from: formatLinkAddress(address) });
+    this.addLink(link, listener);
+    const from = formatArrival(address, this.#options.listeners[listener]);
+    this.#options.log.info('server.stream-established', { from });
     this.#mux.addStreamLink(link);
     const evicted = this.#streams.add(now, address);
     if (evicted !== undefined) this.#closeSilent(evicted);
@@ -175,6 +195,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         clientId: peer.clientId,
         peerId: slot,
         cipher: peer.cipherName,
+        listener: peer.listener.tag,
         routes: (assigned?.routes ?? []).map((route) => ({ network: formatRoute(route), lastReference })),
       };
     });
@@ -186,14 +207,15 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
    */
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
-    const { exitNotify } = this.#options;
-    const told = [...this.#clients.all()].filter((instance) => instance.modules.established);
-    if (exitNotify === 0 || told.length === 0) return [this.#end(signal, 'hard', '')];
+    const told = [...this.#clients.all()].filter(
+      ({ modules: { established, listener } }) => established && listener.exitNotify !== 0,
+    );
+    if (told.length === 0) return [this.#end(signal, 'hard', '')];
     if (this.#exit !== undefined) return NO_ACTIONS;
     this.#exit = { signal, at: now + EXIT_NOTIFY_WAIT_MS };
     const actions: TunnelAction[] = [];
     for (const instance of told) {
-      const text = exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
+      const text = instance.modules.listener.exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
       this.#control.execute(now, instance, instance.modules.multi.sendControlMessage(now, text), actions);
     }
     return actions;
@@ -226,6 +248,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   #withClosed(actions: TunnelAction[]): readonly TunnelAction[] {
     for (const link of this.#streams.takeUnused()) {
       this.#mux.removeStreamLink(link);
+      this.#listeners.delete(link);
       actions.push({ type: 'close-link', link });
     }
     return actions.length === 0 ? NO_ACTIONS : actions;

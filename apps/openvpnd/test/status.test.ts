@@ -14,6 +14,7 @@ const CLIENT: ClientStatus = {
   clientId: 0,
   peerId: 0,
   cipher: 'AES-256-GCM',
+  listener: undefined,
   routes: [
     { network: '10.8.0.20', lastReference: 1_795_239_982_000 },
     { network: 'fd08::1012', lastReference: 1_795_239_982_000 },
@@ -31,7 +32,7 @@ const STRANGER: ClientStatus = {
   routes: [],
 };
 
-function frame(version: 1 | 2 | 3): StatusFrame {
+function frame(version: 1 | 2 | 3 | 4): StatusFrame {
   return { version, title: 'OpenVPN 2.6.14', now: 1_795_239_984, unixTime: (instant) => instant / 1000 };
 }
 
@@ -78,6 +79,16 @@ describe('status', () => {
     ];
     expect(serverStatus([CLIENT, STRANGER], frame(2))).toEqual(lines);
     expect(serverStatus([CLIENT, STRANGER], frame(3))).toEqual(lines.map((line) => line.replaceAll(',', '\t')));
+  });
+
+  test('version 4, of our own, is 3 with the listener of each client', () => {
+    const third = serverStatus([CLIENT, STRANGER], frame(3));
+    const fourth = serverStatus([{ ...CLIENT, listener: 'office' }, STRANGER], frame(4));
+    expect(fourth).toEqual(
+      third.map((line, index) =>
+        index === 2 ? `${line}\tListener` : index === 3 ? `${line}\toffice` : index === 4 ? `${line}\t` : line,
+      ),
+    );
   });
 
   test('a name from a certificate stays one field of one line', () => {

@@ -118,6 +118,7 @@ function whereAllowed(spec: OptionSpec): string {
   const places = [
     isAllowedIn(spec, 'file') ? 'a configuration file or the command line' : undefined,
     isAllowedIn(spec, 'connection') ? '<connection>' : undefined,
+    isAllowedIn(spec, 'listen') ? '<listen>' : undefined,
     isAllowedIn(spec, 'instance') ? 'client-config files' : undefined,
     isAllowedIn(spec, 'pushed') ? 'pushed options' : undefined,
   ].filter((place) => place !== undefined);

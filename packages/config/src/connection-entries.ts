@@ -19,23 +19,29 @@ const CONNECT_TIMEOUT_SECONDS = 120;
  * a single entry that waits. OpenVPN: options_postprocess_mutate_ce().
  */
 export function connectionEntries(draft: Draft): ConnectionEntry[] {
-  if (draft.blocks.length > 0) return draft.blocks.map((block) => finishEntry(draft, block, block.remote));
-  if (draft.remotes.length > 0) return draft.remotes.map((remote) => finishEntry(draft, draft.entry, remote));
-  return [finishEntry(draft, draft.entry, undefined)];
+  if (draft.blocks.length > 0) return draft.blocks.map((block) => connectionEntry(draft, block, block.remote));
+  if (draft.remotes.length > 0) return draft.remotes.map((remote) => connectionEntry(draft, draft.entry, remote));
+  return [connectionEntry(draft, draft.entry, undefined)];
 }
 
-function finishEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | undefined): ConnectionEntry {
+/** One entry with the defaults filled in. */
+export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | undefined): ConnectionEntry {
   const tunMtu = entry.tunMtu ?? TUN_MTU;
   const protocol = withSide(remote?.protocol ?? entry.protocol ?? UDP, draft);
   return {
     protocol,
     remote:
       remote === undefined ? undefined : { host: remote.host, port: remote.port ?? entry.remotePort ?? DEFAULT_PORT },
-    localHost: entry.localHost,
-    localPort: entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
+    localHost: entry.local?.host,
+    localPort: entry.local?.port ?? entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
     bind: binds(draft, entry, protocol),
     bindIpv6Only: entry.bind?.ipv6Only ?? false,
     float: entry.float ?? false,
+    socket: {
+      sendBufferBytes: entry.sendBufferBytes || undefined,
+      receiveBufferBytes: entry.receiveBufferBytes || undefined,
+      noDelay: entry.noDelay ?? false,
+    },
     retrySeconds: entry.retrySeconds ?? RETRY_SECONDS,
     retryMaxSeconds: entry.retryMaxSeconds ?? RETRY_MAX_SECONDS,
     connectTimeoutSeconds: entry.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS,
@@ -60,7 +66,7 @@ function withSide(protocol: Protocol, draft: Draft): Protocol {
 /** A client that pulls, or connects over TCP, leaves the port to the system unless something asks for binding. */
 function binds(draft: Draft, entry: EntryDraft, protocol: Protocol): boolean {
   if (entry.nobind) return false;
-  const asked = entry.bind !== undefined || entry.localHost !== undefined || entry.localPort !== undefined;
+  const asked = entry.bind !== undefined || entry.local !== undefined || entry.localPort !== undefined;
   return asked || !(draft.pull || protocol.side === 'client');
 }
 

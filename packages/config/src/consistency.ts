@@ -1,24 +1,30 @@
 import type { Draft } from './draft.js';
+import { listenerProblem, listenerSuspicions } from './listener-entries.js';
 import { deviceType } from './macros.js';
 import { isStub } from './options/compression-options.js';
 import type { ConnectionEntry } from './options/connection-entry.js';
+import type { Listener } from './options/listener.js';
 
 /**
  * OpenVPN's checks of options against each other after macros were expanded, in its order and words
  * (options_postprocess_verify_ce). Returns the first contradiction.
  */
-export function findContradiction(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {
+export function findContradiction(
+  draft: Draft,
+  connections: readonly ConnectionEntry[],
+  listeners: readonly Listener[],
+): string | undefined {
   return (
     deviceProblem(draft) ??
     linkProblem(draft, connections) ??
-    (draft.mode === 'server' ? serverProblem(draft, connections) : needsServer(draft)) ??
+    (draft.mode === 'server' ? serverProblem(draft, listeners) : needsServer(draft)) ??
     tlsProblem(draft)
   );
 }
 
 /** What works but is probably not meant, in OpenVPN's words. */
-export function findSuspicions(draft: Draft): readonly string[] {
-  const warnings: string[] = [];
+export function findSuspicions(draft: Draft, listeners: readonly Listener[]): readonly string[] {
+  const warnings: string[] = [...listenerSuspicions(draft, listeners)];
   if (draft.pull && draft.ifconfig !== undefined) {
     warnings.push('WARNING: using --pull/--client and --ifconfig together is probably not what you want');
   }
@@ -76,10 +82,10 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
   if (ifconfig !== undefined && ifconfig.local === ifconfig.remoteOrNetmask) {
     return 'local and remote/netmask --ifconfig addresses must be different';
   }
-  for (const block of [draft.entry, ...draft.blocks]) {
+  for (const block of [draft.entry, ...draft.blocks, ...draft.listens]) {
     if (!block.nobind) continue;
-    if (block.bind !== undefined && block.localHost === undefined) return "--bind and --nobind can't be used together";
-    if (block.localHost !== undefined) return "--local and --nobind don't make sense when used together";
+    if (block.bind !== undefined && block.local === undefined) return "--bind and --nobind can't be used together";
+    if (block.local !== undefined) return "--local and --nobind don't make sense when used together";
     if (block.localPort !== undefined) return "--lport and --nobind don't make sense when used together";
   }
   for (const entry of connections) {
@@ -128,11 +134,11 @@ function streamProblem(draft: Draft, { protocol, remote }: ConnectionEntry): str
   }
 }
 
-function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): string | undefined {
+function serverProblem(draft: Draft, listeners: readonly Listener[]): string | undefined {
   if (draft.pull) return '--pull cannot be used with --mode server';
   if (!draft.tlsServer) return '--mode server requires --tls-server';
   if (draft.blocks.length > 0) return '<connection> cannot be used with --mode server';
-  if (connections.some((entry) => entry.remote !== undefined)) return '--remote cannot be used with --mode server';
+  if (draft.remotes.length > 0) return '--remote cannot be used with --mode server';
   if (draft.pool?.netmask !== undefined && draft.topology !== 'subnet') {
     return 'The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode or with topology subnet';
   }
@@ -149,10 +155,14 @@ function serverProblem(draft: Draft, connections: readonly ConnectionEntry[]): s
   if (draft.ccdExclusive && draft.clientConfigDir === undefined) {
     return '--ccd-exclusive must be used with --client-config-dir';
   }
-  return undefined;
+  return listenerProblem(draft, listeners);
 }
 
 function needsServer(draft: Draft): string | undefined {
+  if (draft.listens.length > 0) return '<listen> requires --mode server';
+  if ([draft.entry, ...draft.blocks].some(({ locals = [] }) => locals.length > 1)) {
+    return 'multiple --local statements only allowed in --server mode';
+  }
   const requires = (what: string): string => `--${what} requires --mode server`;
   if (draft.pool !== undefined || draft.poolPersist !== undefined)
     return requires('ifconfig-pool/--ifconfig-pool-persist');
@@ -160,7 +170,7 @@ function needsServer(draft: Draft): string | undefined {
   if (draft.clientConfigDir !== undefined || draft.ccdExclusive) return requires('client-config-dir/--ccd-exclusive');
   if (draft.clientToClient) return requires('client-to-client');
   if (draft.duplicateCn) return requires('duplicate-cn');
-  if (draft.connectFreq !== undefined) return requires('connect-freq');
+  if (draft.entry.connectFreq !== undefined) return requires('connect-freq');
   return undefined;
 }
 
@@ -199,7 +209,7 @@ function certificateProblem(draft: Draft): string | undefined {
 }
 
 function wrapProblem(draft: Draft): string | undefined {
-  const entries = [draft.entry, ...draft.blocks];
+  const entries = [draft.entry, ...draft.blocks, ...draft.listens];
   if (entries.some(({ tlsAuth, tlsCrypt }) => tlsAuth !== undefined && tlsCrypt !== undefined)) {
     return '--tls-auth and --tls-crypt are mutually exclusive';
   }

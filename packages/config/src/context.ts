@@ -1,12 +1,18 @@
 import type { OptionSpec, Permission } from './option-spec.js';
 
 /**
- * Where a statement stands: a configuration file or the command line; inside `<connection>`; in the options of one
+ * Where a statement stands: a configuration file or the command line; inside `<connection>`; inside `<listen>`; in the options of one
  * client (client-config-dir); in a PUSH_REPLY; in a PUSH_REPLY while `route-nopull` is set.
  */
-export type Context = 'file' | 'connection' | 'instance' | 'pushed' | 'pushed-nopull';
+export type Context = 'file' | 'connection' | 'listen' | 'instance' | 'pushed' | 'pushed-nopull';
 
-const NOT_IN_FILES: ReadonlySet<Permission> = new Set<Permission>(['INSTANCE', 'PULL_MODE', 'INLINE', 'CONNECTION']);
+const NOT_IN_FILES: ReadonlySet<Permission> = new Set<Permission>([
+  'INSTANCE',
+  'PULL_MODE',
+  'INLINE',
+  'CONNECTION',
+  'LISTEN',
+]);
 
 /** OpenVPN: CLIENT_CONNECT_OPT_MASK. */
 const INSTANCE: ReadonlySet<Permission> = new Set<Permission>([
@@ -58,6 +64,8 @@ function opens(permission: Permission, context: Context): boolean {
       return !NOT_IN_FILES.has(permission);
     case 'connection':
       return permission === 'CONNECTION';
+    case 'listen':
+      return permission === 'LISTEN';
     case 'instance':
       return INSTANCE.has(permission);
     case 'pushed':

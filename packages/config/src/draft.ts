@@ -16,13 +16,16 @@ import type { TlsVersion } from './options/tls-options.js';
 import type { Protocol } from './protocol.js';
 import type { Origin, Statement } from './statement.js';
 
-/** Link options as written so far, outside of or inside a `<connection>` block. Absent: not given. */
+/** Link options as written so far, outside of or inside a `<connection>` or `<listen>` block. Absent: not given. */
 export interface EntryDraft {
   protocol?: Protocol;
   remote?: RemoteDraft;
   /** `rport` or `port`: for a remote that names none. */
   remotePort?: number;
-  localHost?: string;
+  /** The last `local`: what counts where only one can. */
+  local?: LocalDraft;
+  /** All of them: a server listens at each. */
+  locals?: readonly LocalDraft[];
   /** `lport`, which implies binding. */
   localPort?: number;
   /** `port`: for the local end too, but it implies nothing. */
@@ -45,6 +48,23 @@ export interface EntryDraft {
   tlsCrypt?: FileSource;
   tlsCryptV2?: { key: FileSource; forceCookie: boolean };
   keyDirection?: 0 | 1;
+  sendBufferBytes?: number;
+  receiveBufferBytes?: number;
+  noDelay?: boolean;
+  maxClients?: number;
+  connectFreq?: Frequency;
+  connectFreqInitial?: Frequency;
+  bindPolicy?: 'any' | 'all';
+  backlog?: number;
+  tag?: string;
+}
+
+/** One `local`. */
+export interface LocalDraft {
+  /** Undefined: all addresses. */
+  host: string | undefined;
+  port: number | undefined;
+  protocol: Protocol | undefined;
 }
 
 /** One `remote`. */
@@ -94,18 +114,18 @@ export interface Draft {
   logFile?: { path: string; append: boolean };
   suppressTimestamps?: boolean;
   status?: { path: string; seconds: number };
-  statusVersion?: 1 | 2 | 3;
+  statusVersion?: 1 | 2 | 3 | 4;
   muteReplayWarnings?: boolean;
   // Link
   entry: EntryDraft;
   remotes: RemoteDraft[];
+  /** `<connection>`. */
   blocks: EntryDraft[];
-  sendBufferBytes?: number;
-  receiveBufferBytes?: number;
+  /** `<listen>`. */
+  listens: EntryDraft[];
   remoteRandom?: boolean;
   resolveRetrySeconds?: number;
   connectRetryMax?: number;
-  tcpNoDelay?: boolean;
   tcpNoDelayMacro?: boolean;
   tcpQueueLimit?: number;
   keepalive?: { interval: number; timeout: number };
@@ -178,9 +198,6 @@ export interface Draft {
   ccdExclusive?: boolean;
   clientToClient?: boolean;
   duplicateCn?: boolean;
-  maxClients?: number;
-  connectFreq?: Frequency;
-  connectFreqInitial?: Frequency;
   // Client
   routeNopull?: boolean;
   pullFilters: PullFilter[];
@@ -217,6 +234,7 @@ export function emptyDraft(): Draft {
     entry: {},
     remotes: [],
     blocks: [],
+    listens: [],
     routes: [],
     routesIpv6: [],
     dhcpOptions: [],

@@ -3,6 +3,7 @@ import { findContradiction, findSuspicions } from './consistency.js';
 import type { Draft } from './draft.js';
 import { formatIpv4 } from './ipv4.js';
 import { formatIpv6 } from './ipv6.js';
+import { listenerEntries } from './listener-entries.js';
 import { expandMacros } from './macros.js';
 import type { CompressionOptions } from './options/compression-options.js';
 import type { PingOptions } from './options/connection-entry.js';
@@ -23,10 +24,11 @@ export type Finished =
 export function finishOptions(draft: Draft): Finished {
   const macroProblem = expandMacros(draft);
   if (macroProblem !== undefined) return { ok: false, reason: macroProblem };
-  const connections = connectionEntries(draft);
-  const problem = findContradiction(draft, connections);
+  const listeners = draft.mode === 'server' ? listenerEntries(draft) : [];
+  const connections = draft.mode === 'server' ? listeners : connectionEntries(draft);
+  const problem = findContradiction(draft, connections, listeners);
   if (problem !== undefined) return { ok: false, reason: problem };
-  const warnings = [...draft.warnings, ...findSuspicions(draft), ...cipherNotes(draft)];
+  const warnings = [...draft.warnings, ...findSuspicions(draft, listeners), ...cipherNotes(draft)];
   const options: Options = {
     mode: draft.mode ?? 'p2p',
     process: {
@@ -49,15 +51,13 @@ export function finishOptions(draft: Draft): Finished {
       statusVersion: draft.statusVersion ?? 1,
     },
     link: {
-      sendBufferBytes: draft.sendBufferBytes || undefined,
-      receiveBufferBytes: draft.receiveBufferBytes || undefined,
       remoteRandom: draft.remoteRandom ?? false,
       resolveRetrySeconds: draft.resolveRetrySeconds ?? Number.POSITIVE_INFINITY,
       connectRetryMax: draft.connectRetryMax || Number.POSITIVE_INFINITY,
-      tcpNoDelay: draft.tcpNoDelay ?? false,
       tcpQueueLimit: draft.tcpQueueLimit ?? 64,
     },
     connections,
+    listeners,
     ping: finishPing(draft),
     device: finishDevice(draft),
     routes: finishRoutes(draft),
@@ -190,9 +190,9 @@ function finishServer(draft: Draft): ServerOptions {
     ccdExclusive: draft.ccdExclusive ?? false,
     clientToClient: draft.clientToClient ?? false,
     duplicateCn: draft.duplicateCn ?? false,
-    maxClients: draft.maxClients ?? 1024,
-    connectFreq: draft.connectFreq,
-    connectFreqInitial: draft.connectFreqInitial ?? { count: 100, seconds: 10 },
+    maxClients: draft.entry.maxClients ?? 1024,
+    connectFreq: draft.entry.connectFreq,
+    connectFreqInitial: draft.entry.connectFreqInitial ?? { count: 100, seconds: 10 },
   };
 }
 

@@ -33,6 +33,7 @@ export type {
   MssFix,
   PingOptions,
   SharedWrapOptions,
+  SocketOptions,
 } from './options/connection-entry.js';
 export type {
   DeviceOptions,
@@ -47,6 +48,7 @@ export type {
   Topology,
 } from './options/device-options.js';
 export type { FileSource } from './options/file-source.js';
+export type { Listener } from './options/listener.js';
 export type { Options } from './options/options.js';
 export type { EnvironmentVariable, LogOptions, ProcessOptions } from './options/process-options.js';
 export type { ClientOptions, Frequency, PullFilter, ServerOptions } from './options/server-options.js';

@@ -40,7 +40,8 @@ export function expandMacros(draft: Draft): string | undefined {
 /** OpenVPN: helper_tcp_nodelay(). */
 function expandTcpNoDelay(draft: Draft): void {
   if (draft.tcpNoDelayMacro !== true) return;
-  draft.tcpNoDelay = true;
+  // It is a macro: it counts for the blocks before it too.
+  for (const entry of [draft.entry, ...draft.blocks, ...draft.listens]) entry.noDelay = true;
   if (draft.mode === 'server') {
     draft.push.push('socket-flags TCP_NODELAY');
   } else {

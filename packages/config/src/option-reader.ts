@@ -3,7 +3,7 @@ import { applyBlockRemote } from './apply/link.js';
 import { checkStatement } from './check-statement.js';
 import { decodeConfig, MAX_CONFIG_BYTES, readStatements } from './config-text.js';
 import type { Context } from './context.js';
-import { type Draft, emptyDraft } from './draft.js';
+import { type Draft, type EntryDraft, emptyDraft } from './draft.js';
 import { joinPath } from './path.js';
 import { formatOrigin, type Origin, type Statement } from './statement.js';
 import { utf8Bytes } from './tokenise-line.js';
@@ -112,7 +112,8 @@ export class OptionReader {
       case 'config':
         return this.readFile(statement.parameters[0] ?? '', origin, context, depth + 1);
       case 'connection':
-        return this.#readBlock(statement, depth);
+      case 'listen':
+        return this.#readBlock(statement, name, depth);
       default: {
         if (name === 'remote' && context === 'connection') {
           applyBlockRemote(this.draft.entry, statement);
@@ -124,11 +125,11 @@ export class OptionReader {
     }
   }
 
-  #readBlock(statement: Statement, depth: number): string | undefined {
+  #readBlock(statement: Statement, kind: 'connection' | 'listen', depth: number): string | undefined {
     const { origin } = statement;
     if (!statement.inline) {
       return optionsError(
-        `Unrecognized option or missing or extra parameter(s) in ${formatOrigin(origin)}: connection (write a <connection> block)`,
+        `Unrecognized option or missing or extra parameter(s) in ${formatOrigin(origin)}: ${kind} (write a <${kind}> block)`,
       );
     }
     const outside = this.draft.entry;
@@ -139,12 +140,17 @@ export class OptionReader {
       tlsAuth: undefined,
       tlsCrypt: undefined,
       tlsCryptV2: undefined,
+      // Each of its own adds to them.
+      locals: undefined,
+      ...(kind === 'listen' ? NOT_LISTENER : {}),
     };
-    const problem = this.#readLines(statement.parameters[0] ?? '', origin.file, origin.line + 1, 'connection', depth);
+    const problem = this.#readLines(statement.parameters[0] ?? '', origin.file, origin.line + 1, kind, depth);
     const block = this.draft.entry;
     this.draft.entry = outside;
     if (problem !== undefined) return problem;
-    if (block.remote === undefined) {
+    if (kind === 'listen') {
+      this.draft.listens.push(block);
+    } else if (block.remote === undefined) {
       this.draft.warnings.push(`NOTE: <connection> in ${formatOrigin(origin)} names no remote and is ignored`);
     } else {
       this.draft.blocks.push(block);
@@ -162,6 +168,15 @@ export class OptionReader {
     return read.problem === undefined ? undefined : optionsError(read.problem);
   }
 }
+
+/** What the whole server or another listener says, and a listener does not take over: its own limits are beside those of the server. */
+const NOT_LISTENER: EntryDraft = {
+  local: undefined,
+  maxClients: undefined,
+  connectFreq: undefined,
+  connectFreqInitial: undefined,
+  tag: undefined,
+};
 
 /** OpenVPN's prefix for a line about options; some lines bring their own. */
 export function optionsError(reason: string): string {

@@ -35,10 +35,12 @@ export type Permission =
   | 'CONNECTION'
   | 'PEER_ID'
   | 'PUSH_MTU'
+  /** Ours: inside a `<listen>` block. */
+  | 'LISTEN'
   | 'INLINE';
 
-/** How much of the world breaks without the option. */
-export type DeploymentClass = 'CORE' | 'COMMON' | 'RARE' | 'PLATFORM' | 'OBSOLETE';
+/** How much of the world breaks without the option; `OWN`: OpenVPN does not know it. */
+export type DeploymentClass = 'CORE' | 'COMMON' | 'RARE' | 'PLATFORM' | 'OBSOLETE' | 'OWN';
 
 /** One parameter of an option. */
 export interface Parameter {

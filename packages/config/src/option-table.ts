@@ -3,6 +3,7 @@ import { CLIENT_OPTIONS } from './table/client-options.js';
 import { CRYPTO_OPTIONS } from './table/crypto-options.js';
 import { DEVICE_OPTIONS } from './table/device-options.js';
 import { LINK_OPTIONS } from './table/link-options.js';
+import { OWN_OPTIONS } from './table/own-options.js';
 import { LOG_OPTIONS, PROCESS_OPTIONS } from './table/process-options.js';
 import { SERVER_OPTIONS } from './table/server-options.js';
 import { TLS_OPTIONS } from './table/tls-options.js';
@@ -23,16 +24,17 @@ export const OPTION_SECTIONS: readonly OptionSection[] = [
   { title: 'Data channel', options: CRYPTO_OPTIONS },
   { title: 'Server', options: SERVER_OPTIONS },
   { title: 'Client, management, plugins', options: CLIENT_OPTIONS },
+  { title: 'Of openvpnd alone; in files for both programs write setenv opt before them', options: OWN_OPTIONS },
 ];
 
 /**
- * Every directive of OpenVPN 2.4 to 2.7, by name. The pseudo-directive `connection` stands for `<connection>` blocks.
+ * Every directive of OpenVPN 2.4 to 2.7 and those of our own, by name. The pseudo-directive `connection` stands for `<connection>` blocks.
  */
 export const OPTION_TABLE: ReadonlyMap<string, OptionSpec> = new Map(
   OPTION_SECTIONS.flatMap((section) => section.options).map((spec) => [spec.name, spec]),
 );
 
-/** The row of an option, or undefined for a name that no OpenVPN knows. */
+/** The row of an option, or undefined for a name that there is not. */
 export function describeOption(name: string): OptionSpec | undefined {
   return OPTION_TABLE.get(name);
 }

@@ -22,7 +22,7 @@ function isShown(spec: OptionSpec): boolean {
 }
 
 function lineOf(spec: OptionSpec): string {
-  const syntax = spec.name === 'connection' ? '<connection>' : `--${syntaxOf(spec)}`;
+  const syntax = spec.name === 'connection' || spec.name === 'listen' ? `<${spec.name}>` : `--${syntaxOf(spec)}`;
   const mark = spec.status.is === 'planned' ? '* ' : '  ';
   return `${mark}${syntax.padEnd(COLUMN)} ${spec.summary}`;
 }

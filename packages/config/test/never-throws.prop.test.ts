@@ -133,7 +133,7 @@ test('usage mentions what works and what is planned, and no line is long', () =>
   const lines = usage().split('\n');
   for (const spec of OPTION_TABLE.values()) {
     const shown = lines.some((shownLine) =>
-      shownLine.includes(spec.name === 'connection' ? '<connection>' : `--${spec.name} `),
+      shownLine.includes(spec.name === 'connection' || spec.name === 'listen' ? `<${spec.name}>` : `--${spec.name} `),
     );
     expect([spec.name, shown]).toEqual([spec.name, spec.status.is === 'implemented' || spec.status.is === 'planned']);
   }

@@ -82,8 +82,10 @@ describe('a client', () => {
         maxControlPacketBytes: 1250,
         exitNotify: 0,
         controlWrap: { kind: 'none' },
+        socket: { sendBufferBytes: undefined, receiveBufferBytes: undefined, noDelay: false },
       },
     ]);
+    expect(options.listeners).toEqual([]);
     expect(options.ping).toEqual({
       sendSeconds: 0,
       timeout: { seconds: 120, action: 'restart' },

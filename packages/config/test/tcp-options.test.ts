@@ -72,17 +72,17 @@ describe('options of streams', () => {
 
   test('tcp-nodelay of a server is pushed, of a client it is warned of', () => {
     const server = read(`${SERVER}proto tcp\ntcp-nodelay\n`).options;
-    expect(server.link.tcpNoDelay).toBe(true);
+    expect(server.listeners[0].socket.noDelay).toBe(true);
     expect(server.server?.push).toContain('socket-flags TCP_NODELAY');
     const client = read(`${CLIENT}proto tcp\ntcp-nodelay\n`);
-    expect(client.options.link.tcpNoDelay).toBe(true);
+    expect(client.options.connections[0].socket.noDelay).toBe(true);
     expect(client.warnings.join()).toContain('WARNING: setting tcp-nodelay on the client side');
   });
 
   test('socket-flags, here and pushed; an unknown one is no error', () => {
-    expect(read(`${CLIENT}socket-flags TCP_NODELAY\n`).options.link.tcpNoDelay).toBe(true);
+    expect(read(`${CLIENT}socket-flags TCP_NODELAY\n`).options.connections[0].socket.noDelay).toBe(true);
     const odd = read(`${CLIENT}socket-flags TCP_CORK\n`);
-    expect(odd.options.link.tcpNoDelay).toBe(false);
+    expect(odd.options.connections[0].socket.noDelay).toBe(false);
     expect(odd.warnings.join()).toContain('unknown socket flag: TCP_CORK');
     const policy = { routeNopull: false, pullFilters: [], compressionStubsOnly: true };
     for (const [pushed, flag] of [

@@ -24,7 +24,7 @@ export {
 } from './control-wrap.js';
 export { CONTROL_KEY_BYTES, dynamicTlsCryptKey } from './key-file.js';
 export { plainWrap, plainWraps } from './plain-wrap.js';
-export { DEFAULT_RESET_LIMIT, PREFIX_COUNTERS, type ResetLimitOptions } from './reset-limit.js';
+export { DEFAULT_RESET_LIMIT, PREFIX_COUNTERS, ResetLimit, type ResetLimitOptions } from './reset-limit.js';
 export {
   type FirstPacketVerdict,
   type StatelessDropReason,

@@ -18,7 +18,7 @@ import {
 } from '@openvpnd/wire';
 import type { ClientKeyMetadata } from './client-key-metadata.js';
 import type { ControlWrap, ControlWrapFactory } from './control-wrap.js';
-import { DEFAULT_RESET_LIMIT, ResetLimit, type ResetLimitOptions } from './reset-limit.js';
+import { DEFAULT_RESET_LIMIT, ResetLimit } from './reset-limit.js';
 import { SessionCookies } from './session-cookie.js';
 import { carriesWrappedKey } from './tls-crypt-v2.js';
 
@@ -77,7 +77,8 @@ export interface StatelessHandshakeOptions {
   readonly unixTime: (now: Instant) => number;
   /** Of --hand-window; 60 by default. */
   readonly handshakeWindowSeconds?: number;
-  readonly resetLimit?: ResetLimitOptions;
+  /** Shared with other handshakes, or of this one alone. */
+  readonly resetLimit?: ResetLimit;
   /** Refuse tls-crypt-v2 clients that cannot show a cookie. OpenVPN: --tls-crypt-v2 FILE force-cookie. */
   readonly forceCookie?: boolean;
 }
@@ -100,7 +101,7 @@ export class StatelessHandshake {
     this.#unixTime = options.unixTime;
     this.#forceCookie = options.forceCookie ?? false;
     this.#cookies = new SessionCookies({ random, handshakeWindowSeconds });
-    this.#limit = new ResetLimit(options.resetLimit ?? DEFAULT_RESET_LIMIT, random);
+    this.#limit = options.resetLimit ?? new ResetLimit(DEFAULT_RESET_LIMIT, random);
   }
 
   /**

@@ -28,6 +28,7 @@ import {
   tlsCryptV2ServerWraps,
   tlsCryptWraps,
 } from '../src/index.js';
+import { ResetLimit } from '../src/reset-limit.js';
 import { SessionCookies } from '../src/session-cookie.js';
 import { fromHex, toHex, value, vectors } from './vectors.js';
 
@@ -324,7 +325,9 @@ describe.each(carriers)('over $name', (carrier) => {
   });
 
   test('any bytes are dropped, or answered with one reset', () => {
-    const server = serverOver(carrier.server, { resetLimit: { replies: 1e9, periodSeconds: 10, repliesPerPrefix: 0 } });
+    const server = serverOver(carrier.server, {
+      resetLimit: new ResetLimit({ replies: 1e9, periodSeconds: 10, repliesPerPrefix: 0 }, seeded()),
+    });
     const first = fc.constantFrom(0x38, 0x50, 0x20, 0x28, 0x58, 0x40, 0x48, 0x30, 0x18);
     fc.assert(
       fc.property(first, fc.uint8Array({ maxLength: 80 }), (opcode, rest) => {
@@ -388,7 +391,7 @@ describe('clients of 2.5 with tls-crypt-v2', () => {
   });
 
   test('and count as replies do', () => {
-    const resetLimit = { replies: 1, periodSeconds: 10, repliesPerPrefix: 0 };
+    const resetLimit = new ResetLimit({ replies: 1, periodSeconds: 10, repliesPerPrefix: 0 }, seeded());
     const server = serverOver(carrier!.server, { resetLimit });
     expect(server.handleFirstPacket(START, reset, CLIENT).type).toBe('stateful');
     expect(server.handleFirstPacket(START, reset, CLIENT)).toEqual({ type: 'drop', reason: 'rate-limit' });

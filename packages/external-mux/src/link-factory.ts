@@ -29,6 +29,8 @@ export interface LinkListenOptions {
   readonly family?: 4 | 6;
   /** `--bind ipv6only`. */
   readonly ipv6Only?: boolean;
+  /** Streams: connections that the system accepts ahead of us; absent: the implementation's choice. */
+  readonly backlog?: number;
 }
 
 /** What a listener tells. Nothing is called before `listen` has returned. */

@@ -258,7 +258,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Server.
   'server.full': {
     verb: ALWAYS,
-    text: (f) => `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})`,
+    text: (f) =>
+      `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})${f.listener ? ` of listener ${f.listener}` : ''}`,
   },
   'server.stranger-refused': { verb: ALWAYS, text: refusalLines, perSecond: STRANGERS_PER_SECOND },
   'server.connect-frequency': {
@@ -296,10 +297,22 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: ALWAYS,
     text: (f) => `TLS Error: can not extract tls-crypt-v2 client key from ${f.from}`,
   },
-  'server.float': { verb: ALWAYS, text: (f) => `Float requested for peer, now at ${f.to}` },
+  'server.float': {
+    verb: ALWAYS,
+    perSecond: CONNECTIONS_PER_SECOND,
+    text: (f) => [
+      `Float requested for peer ${f.slot} to ${f.to}`,
+      `peer ${f.slot} (${f.commonName ?? 'UNDEF'}) floated from ${f.from} to ${f.to}`,
+    ],
+  },
+  'server.float-collision': { verb: ALWAYS, text: (f) => `closing instance ${f.closed} due to float collision` },
   'server.float-refused': {
     verb: ALWAYS,
-    text: (f) => `Disallow float to an address taken by another client: ${f.to}`,
+    perSecond: STRANGERS_PER_SECOND,
+    text: (f) =>
+      f.by === 'client'
+        ? `Disallow float to an address taken by another client ${f.to}`
+        : `Disallow float to another listener, from ${f.to}`,
   },
   'server.inactivity-timeout': {
     verb: ALWAYS,

@@ -68,6 +68,8 @@ export interface ClientStart {
   readonly identity?: IssuedCertificate;
   /** Where it goes instead of the server itself: a relay. */
   readonly remote?: { readonly address: string; readonly port: number };
+  /** Another transport than the site's. */
+  readonly proto?: Proto;
 }
 
 /** A server and its clients around one switch (or one cable), all in namespaces of one lab. */
@@ -128,12 +130,12 @@ export class Site {
     settings: ClientStart = {},
   ): Promise<RunningProcess> {
     const name = settings.name ?? `client${index + 1}`;
+    const proto = settings.proto ?? this.proto;
     const identity = settings.identity ?? (await this.tls.client(name));
     const config = clientConfig({
       identity: { ca: settings.ca ?? this.tls.pki.ca, cert: identity.cert, key: identity.key },
-      proto: this.proto,
-      remote:
-        settings.remote?.address ?? (this.proto.endsWith('6') ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4),
+      proto,
+      remote: settings.remote?.address ?? (proto.endsWith('6') ? this.serverAddresses.ipv6 : this.serverAddresses.ipv4),
       port: settings.remote?.port,
       ciphers: this.#settings.ciphers,
       extra,

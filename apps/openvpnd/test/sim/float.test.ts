@@ -1,3 +1,4 @@
+import { endpointOf } from '@openvpnd/external-mux';
 import { describe, expect, test } from 'vitest';
 import { SimWorld } from './sim-world.js';
 import { NO_FAULTS } from './traffic.js';
@@ -53,6 +54,39 @@ describe('a NAT that forgets', () => {
     expect(clients[0].signals).toEqual([]);
     expect(world.journal.of('tls.soft-reset', 'server').length).toBeGreaterThan(6);
     expect(flows[0].lost).toBe(0);
+  });
+});
+
+describe('an address that is taken', () => {
+  test('by an older session of the same user: it ends, and the newer one moves there', () => {
+    const world = new SimWorld({ seed: 1 });
+    const server = world.server({ config: ['duplicate-cn'] });
+    const [older, newer] = ['older', 'newer'].map((name) => world.client(name, { commonName: 'same' }));
+    world.until('connected', () => older.connected && newer.connected, 30);
+    const home = endpointOf(world.network.publicAddress(older.link));
+    older.kill();
+    world.network.rebind(newer.link, home?.port, home?.address);
+    const flow = world.traffic.flow('newer', 'server', { intervalMs: 200 });
+    world.finishTraffic(3);
+    expect(flow.lost).toBe(0);
+    expect(world.journal.of('server.float-collision')).toHaveLength(1);
+    expect(world.journal.of('server.float')).toHaveLength(1);
+    expect(server.modules.tunnel.population).toEqual({ connected: 1, all: 1 });
+  });
+
+  test('by a session of another user, dead or not: it stays, and nobody moves', () => {
+    const world = new SimWorld({ seed: 1 });
+    const server = world.server({ config: ['duplicate-cn'] });
+    const [older, newer] = ['older', 'newer'].map((name) => world.client(name));
+    world.until('connected', () => older.connected && newer.connected, 30);
+    const home = endpointOf(world.network.publicAddress(older.link));
+    older.kill();
+    world.network.rebind(newer.link, home?.port, home?.address);
+    world.traffic.flow('newer', 'server', { intervalMs: 200 });
+    world.finishTraffic(3);
+    expect(world.journal.of('server.float-refused').length).toBeGreaterThan(0);
+    expect(world.journal.of('server.float')).toEqual([]);
+    expect(server.modules.tunnel.population).toEqual({ connected: 2, all: 2 });
   });
 });
 

@@ -5,21 +5,30 @@ export const SERVER_HOST = '192.0.2.1';
 export const SERVER_PORT = 1194;
 
 /** Made with `--genkey secret`; guards nothing. */
-const TLS_CRYPT_KEY = Array.from({ length: 16 }, (_, row) =>
-  Array.from({ length: 16 }, (_, byte) => ((row * 37 + byte * 11 + 5) & 0xff).toString(16).padStart(2, '0')).join(''),
-).join('\n');
+function tlsCryptKey(seed: number): string {
+  return Array.from({ length: 16 }, (_, row) =>
+    Array.from({ length: 16 }, (_, byte) => ((row * 37 + byte * 11 + seed) & 0xff).toString(16).padStart(2, '0')).join(
+      '',
+    ),
+  ).join('\n');
+}
 
 /** Files are inline: the fake TLS engine never looks at the certificates, tls-crypt does look at its key. */
 const CERTIFICATES = ['<ca>', 'ca', '</ca>', '<cert>', 'cert', '</cert>', '<key>', 'key', '</key>'];
 
 /** Lines that guard the control channel with tls-crypt. */
-export const TLS_CRYPT: readonly string[] = [
-  '<tls-crypt>',
-  '-----BEGIN OpenVPN Static key V1-----',
-  TLS_CRYPT_KEY,
-  '-----END OpenVPN Static key V1-----',
-  '</tls-crypt>',
-];
+export const TLS_CRYPT: readonly string[] = tlsCrypt(5);
+
+/** The same with a key of one's own. */
+export function tlsCrypt(seed: number): readonly string[] {
+  return [
+    '<tls-crypt>',
+    '-----BEGIN OpenVPN Static key V1-----',
+    tlsCryptKey(seed),
+    '-----END OpenVPN Static key V1-----',
+    '</tls-crypt>',
+  ];
+}
 
 /** Lines that guard the control channel with tls-auth, in both directions with the same key. */
 export const TLS_AUTH: readonly string[] = TLS_CRYPT.map((line) => line.replace('tls-crypt', 'tls-auth'));
@@ -45,7 +54,7 @@ export function serverOptions(extra: readonly string[] = []): Options {
 export function clientOptions(extra: readonly string[] = []): Options {
   return optionsOf('client.conf', [
     'client',
-    `remote ${SERVER_HOST} ${SERVER_PORT}`,
+    ...(extra.some((line) => line.startsWith('remote ')) ? [] : [`remote ${SERVER_HOST} ${SERVER_PORT}`]),
     'proto udp4',
     'dev tun',
     'nobind',

@@ -1,4 +1,5 @@
 import { EventLoop, type EventLoopCounters, type Tunnel } from '@openvpnd/event-loop';
+import { ADDRESS_LINK } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import type { SimLink, SimTun } from '@openvpnd/testkit';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
@@ -16,6 +17,8 @@ interface EndableTunnel extends Tunnel<TunnelAction> {
 export class SimRun<T extends EndableTunnel> {
   readonly tunnel: T;
   readonly link: SimLink;
+  /** That one and further ones. */
+  readonly links: readonly SimLink[];
   readonly #world: SimWorld;
   readonly #loop: EventLoop<TunnelAction>;
   readonly #configure: ((action: Extract<TunnelAction, { type: 'configure' }>) => SimTun) | undefined;
@@ -26,6 +29,8 @@ export class SimRun<T extends EndableTunnel> {
     readonly world: SimWorld;
     readonly tunnel: T;
     readonly link: SimLink;
+    /** Further links. */
+    readonly links?: readonly SimLink[];
     readonly device?: SimTun;
     /** Answers with the device that the tunnel shall have. */
     readonly configure?: (action: Extract<TunnelAction, { type: 'configure' }>) => SimTun;
@@ -51,7 +56,8 @@ export class SimRun<T extends EndableTunnel> {
         throw error;
       },
     });
-    this.#loop.addLink(link);
+    this.links = [link, ...(options.links ?? [])];
+    for (const each of this.links) this.#loop.addLink(each);
   }
 
   get counters(): Readonly<EventLoopCounters> {
@@ -79,13 +85,13 @@ export class SimRun<T extends EndableTunnel> {
     this.#stopped = true;
     this.#loop.stop();
     this.tunnel.close();
-    this.link.close();
+    for (const link of this.links) link.close();
   }
 
   #execute(action: TunnelAction): void {
     switch (action.type) {
       case 'send-control':
-        this.link.send(action.packet, action.to);
+        this.links.find(({ id }) => id === action.to[ADDRESS_LINK])?.send(action.packet, action.to);
         return;
       case 'configure':
         if (this.#configure) this.#loop.setDevice(this.#configure(action));

@@ -6,7 +6,7 @@ import { composeServer, type ServerModules } from '../../src/compose-server.js';
 import { controlWraps } from '../../src/control-wraps.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import type { ServerTunnel } from '../../src/server-tunnel.js';
-import { SERVER_HOST, SERVER_PORT, serverOptions } from './sim-config.js';
+import { SERVER_HOST, serverOptions } from './sim-config.js';
 import { SimRun } from './sim-peer.js';
 import type { SimWorld } from './sim-world.js';
 
@@ -53,11 +53,9 @@ export class SimServer {
   start(): void {
     const world = this.#world;
     this.#incarnation += 1;
-    const [entry] = this.options.connections;
     const log = world.journal.log('server');
     const { modules: composed } = composeServer({
       options: this.options,
-      entry,
       engines:
         this.#settings.engines ??
         new FakeTlsFactory({
@@ -65,7 +63,7 @@ export class SimServer {
           certificates: [fakeCertificate('server', { issuer: CA, extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] })],
           verify: trustCa,
         }),
-      wraps: controlWraps(this.options, entry),
+      wraps: this.options.listeners.map((listener) => controlWraps(this.options, listener)),
       backend: world.backend,
       random: world.random.fork(`server/${this.#incarnation}`),
       unixTime: world.unixTime,
@@ -75,10 +73,16 @@ export class SimServer {
       log,
     });
     this.#composed = composed;
+    const [link, ...links] = this.options.listeners.map(({ localHost = SERVER_HOST, localPort }, index) => {
+      const opened = world.network.openLink(localHost, localPort);
+      composed.tunnel.addLink(opened.id, index);
+      return opened;
+    });
     this.#run = new SimRun({
       world,
       tunnel: composed.tunnel,
-      link: world.network.openLink(SERVER_HOST, SERVER_PORT),
+      link,
+      links,
       device: this.device,
       ended: (info) => {
         world.journal.add('server', 'signal', { signal: info.signal, source: info.source, text: info.text });

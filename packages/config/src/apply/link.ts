@@ -1,4 +1,4 @@
-import type { EntryDraft, Handlers } from '../draft.js';
+import type { EntryDraft, Handlers, LocalDraft } from '../draft.js';
 import { parseInteger } from '../integer.js';
 import { parsePort } from '../port.js';
 import { parseProtocol } from '../protocol.js';
@@ -19,12 +19,21 @@ function keyDirection(statement: Statement, index: number): 0 | 1 {
   return textAt(statement, index) === '1' ? 1 : 0;
 }
 
-/** Options that may stand inside `<connection>`; outside they are the defaults of every entry. */
+/** Options that may stand inside `<connection>` or `<listen>`; outside they are the defaults of every entry. */
 export const ENTRY_HANDLERS: Handlers = {
   local(draft, statement) {
-    const host = textAt(statement, 0);
-    if (host !== '*') draft.entry.localHost = host;
-    if (statement.parameters[1] !== undefined) draft.entry.localPort = portAt(statement, 1);
+    const [host = '', port, proto] = statement.parameters;
+    const protocol = proto === undefined ? undefined : parseProtocol(proto);
+    if (proto !== undefined && protocol === undefined) {
+      return `local: bad protocol associated with host ${host}: '${proto}'`;
+    }
+    const local: LocalDraft = {
+      host: host === '*' ? undefined : host,
+      port: port === undefined ? undefined : parsePort(port),
+      protocol,
+    };
+    draft.entry.local = local;
+    draft.entry.locals = [...(draft.entry.locals ?? []), local];
     // A local address implies binding, which a client otherwise does not do.
     draft.entry.bind ??= { ipv6Only: false };
     return undefined;
@@ -132,6 +141,35 @@ export const ENTRY_HANDLERS: Handlers = {
     draft.entry.tlsCryptV2 = { key: fileSource(statement), forceCookie };
     return undefined;
   },
+  sndbuf(draft, statement) {
+    draft.entry.sendBufferBytes = numberAt(statement, 0);
+    return undefined;
+  },
+  rcvbuf(draft, statement) {
+    draft.entry.receiveBufferBytes = numberAt(statement, 0);
+    return undefined;
+  },
+  'socket-flags'(draft, statement) {
+    for (const flag of statement.parameters) {
+      if (flag === 'TCP_NODELAY') draft.entry.noDelay = true;
+      else draft.warnings.push(`unknown socket flag: ${flag}`);
+    }
+    return undefined;
+  },
+  tag(draft, statement) {
+    const tag = textAt(statement, 0);
+    if (!/^[!-+\--~]{1,64}$/.test(tag)) return 'tag: a name has up to 64 visible ASCII characters and no comma';
+    draft.entry.tag = tag;
+    return undefined;
+  },
+  'bind-policy'(draft, statement) {
+    draft.entry.bindPolicy = textAt(statement, 0) === 'all' ? 'all' : 'any';
+    return undefined;
+  },
+  'listen-backlog'(draft, statement) {
+    draft.entry.backlog = numberAt(statement, 0);
+    return undefined;
+  },
   'key-direction'(draft, statement) {
     draft.entry.keyDirection = keyDirection(statement, 0);
     return undefined;
@@ -147,21 +185,6 @@ export const LINK_HANDLERS: Handlers = {
       port: port === undefined ? undefined : parsePort(port),
       protocol: protocol === undefined ? undefined : parseProtocol(protocol),
     });
-    return undefined;
-  },
-  sndbuf(draft, statement) {
-    draft.sendBufferBytes = numberAt(statement, 0);
-    return undefined;
-  },
-  rcvbuf(draft, statement) {
-    draft.receiveBufferBytes = numberAt(statement, 0);
-    return undefined;
-  },
-  'socket-flags'(draft, statement) {
-    for (const flag of statement.parameters) {
-      if (flag === 'TCP_NODELAY') draft.tcpNoDelay = true;
-      else draft.warnings.push(`unknown socket flag: ${flag}`);
-    }
     return undefined;
   },
   'tcp-nodelay'(draft) {

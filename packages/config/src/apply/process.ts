@@ -27,6 +27,8 @@ function setenv(draft: Draft, name: string, value: string): string | undefined {
   }
 }
 
+const STATUS_VERSIONS = [1, 2, 3, 4] as const;
+
 /** Between two writings of `status`. */
 const STATUS_SECONDS = 60;
 
@@ -104,8 +106,7 @@ export const PROCESS_HANDLERS: Handlers = {
     return undefined;
   },
   'status-version'(draft, statement) {
-    const version = numberAt(statement, 0);
-    draft.statusVersion = version === 3 ? 3 : version === 2 ? 2 : 1;
+    draft.statusVersion = STATUS_VERSIONS[numberAt(statement, 0) - 1];
     return undefined;
   },
   'suppress-timestamps'(draft) {

@@ -85,15 +85,15 @@ export const SERVER_HANDLERS: Handlers = {
     return undefined;
   },
   'max-clients'(draft, statement) {
-    draft.maxClients = numberAt(statement, 0);
+    draft.entry.maxClients = numberAt(statement, 0);
     return undefined;
   },
   'connect-freq'(draft, statement) {
-    draft.connectFreq = { count: numberAt(statement, 0), seconds: numberAt(statement, 1) };
+    draft.entry.connectFreq = { count: numberAt(statement, 0), seconds: numberAt(statement, 1) };
     return undefined;
   },
   'connect-freq-initial'(draft, statement) {
-    draft.connectFreqInitial = { count: numberAt(statement, 0), seconds: numberAt(statement, 1) };
+    draft.entry.connectFreqInitial = { count: numberAt(statement, 0), seconds: numberAt(statement, 1) };
     return undefined;
   },
   'ifconfig-push'(draft, statement) {

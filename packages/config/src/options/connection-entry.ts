@@ -35,7 +35,16 @@ export type ControlWrapOptions =
       readonly beside: SharedWrapOptions;
     };
 
-/** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or the only link of a server. */
+/** How the socket of an entry is set up. */
+export interface SocketOptions {
+  /** `sndbuf`, `rcvbuf`; undefined leaves the choice to the adapter. */
+  readonly sendBufferBytes: number | undefined;
+  readonly receiveBufferBytes: number | undefined;
+  /** `socket-flags TCP_NODELAY`, also from `tcp-nodelay`. */
+  readonly noDelay: boolean;
+}
+
+/** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or a listener of a server. */
 export interface ConnectionEntry {
   readonly protocol: Protocol;
   /** Undefined: wait for the peer. */
@@ -69,21 +78,17 @@ export interface ConnectionEntry {
   /** `explicit-exit-notify`, 0 when not given and with TCP. Client: how often to tell. Server: 1 RESTART, 2 RESTART,[N]. */
   readonly exitNotify: number;
   readonly controlWrap: ControlWrapOptions;
+  readonly socket: SocketOptions;
 }
 
 /** Options of the link that all connection entries share. */
 export interface LinkOptions {
-  /** `sndbuf`, `rcvbuf`; undefined leaves the system's. */
-  readonly sendBufferBytes: number | undefined;
-  readonly receiveBufferBytes: number | undefined;
   /** `remote-random`. */
   readonly remoteRandom: boolean;
   /** `resolv-retry`; Infinity by default. */
   readonly resolveRetrySeconds: number;
   /** `connect-retry-max`: attempts for each entry; Infinity by default. */
   readonly connectRetryMax: number;
-  /** `socket-flags TCP_NODELAY`, also from `tcp-nodelay`. */
-  readonly tcpNoDelay: boolean;
   /** `tcp-queue-limit`: data packets that wait for a full TCP connection; default 64. */
   readonly tcpQueueLimit: number;
 }

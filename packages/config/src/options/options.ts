@@ -1,5 +1,6 @@
 import type { ConnectionEntry, LinkOptions, PingOptions } from './connection-entry.js';
 import type { DeviceOptions, DnsOptions, RouteOptions } from './device-options.js';
+import type { Listener } from './listener.js';
 import type { LogOptions, ProcessOptions } from './process-options.js';
 import type { ClientOptions, ServerOptions } from './server-options.js';
 import type { DataChannelOptions, TlsOptions } from './tls-options.js';
@@ -11,8 +12,10 @@ export interface Options {
   readonly process: ProcessOptions;
   readonly log: LogOptions;
   readonly link: LinkOptions;
-  /** At least one. A server has exactly one, without remote. */
+  /** At least one. Those of a server are its listeners. */
   readonly connections: readonly ConnectionEntry[];
+  /** Where a server listens, at least one; a client has none. */
+  readonly listeners: readonly Listener[];
   readonly ping: PingOptions;
   readonly device: DeviceOptions;
   readonly routes: RouteOptions;

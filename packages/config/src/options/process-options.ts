@@ -37,6 +37,6 @@ export interface LogOptions {
   readonly replayWarnings: boolean;
   /** `status`: the file, and every how many seconds it is written; 0: never. */
   readonly status: { readonly path: string; readonly seconds: number } | undefined;
-  /** `status-version`, default 1. */
-  readonly statusVersion: 1 | 2 | 3;
+  /** `status-version`, default 1. Ours: 4 is 3 with the listener of each client. */
+  readonly statusVersion: 1 | 2 | 3 | 4;
 }

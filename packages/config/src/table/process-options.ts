@@ -129,7 +129,7 @@ export const LOG_OPTIONS: readonly OptionSpec[] = [
     [need('file', PATH), may('seconds', integer(0))],
     'Write the state to a file, every 60 seconds.',
   ),
-  implemented('status-version', 'CORE', ['GENERAL'], [need('version', integer(1, 3))], 'Format of the status file.'),
+  implemented('status-version', 'CORE', ['GENERAL'], [need('version', integer(1, 4))], 'Format of the status file.'),
   implemented('suppress-timestamps', 'COMMON', ['GENERAL'], [], 'Log without times.'),
   planned('machine-readable-output', 'RARE', ['GENERAL'], [], 'Log with seconds and flags on each line.'),
   planned('errors-to-stderr', 'RARE', ['MESSAGES'], [], 'Write errors to standard error.'),

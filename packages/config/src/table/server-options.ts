@@ -55,7 +55,13 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
     [need('network', TEXT), need('netmask', TEXT)],
     'Network that ifconfig-push must keep to.',
   ),
-  implemented('max-clients', 'CORE', ['GENERAL'], [need('n', integer(1, MAX_CLIENTS))], 'Most clients; default 1024.'),
+  implemented(
+    'max-clients',
+    'CORE',
+    ['GENERAL', 'LISTEN'],
+    [need('n', integer(1, MAX_CLIENTS))],
+    'Most clients; default 1024.',
+  ),
   planned('max-routes-per-client', 'COMMON', ['GENERAL', 'INHERIT'], [need('n', TEXT)], 'Most routes of a client.'),
   planned(
     'stale-routes-check',
@@ -76,14 +82,14 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
   implemented(
     'connect-freq',
     'COMMON',
-    ['GENERAL'],
+    ['GENERAL', 'LISTEN'],
     [need('n', integer(1)), need('seconds', integer(1))],
     'Most new clients in this time.',
   ),
   implemented(
     'connect-freq-initial',
     'COMMON',
-    ['GENERAL'],
+    ['GENERAL', 'LISTEN'],
     [need('n', integer(0)), need('seconds', integer(0))],
     'Most answers to first packets in this time; default 100 in 10 seconds.',
   ),

@@ -39,21 +39,21 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
   implemented(
     'tls-auth',
     'CORE',
-    ['GENERAL', 'CONNECTION', 'INLINE'],
+    ['GENERAL', 'CONNECTION', 'INLINE', 'LISTEN'],
     [need('file', PATH), may('direction', DIRECTION)],
     'Authenticate control packets with a static key.',
   ),
   implemented(
     'key-direction',
     'CORE',
-    ['GENERAL', 'CONNECTION'],
+    ['GENERAL', 'CONNECTION', 'LISTEN'],
     [need('direction', DIRECTION)],
     'Direction of the static key: 0 at one end, 1 at the other.',
   ),
   implemented(
     'tls-crypt',
     'CORE',
-    ['GENERAL', 'CONNECTION', 'INLINE'],
+    ['GENERAL', 'CONNECTION', 'INLINE', 'LISTEN'],
     // The second parameter has no meaning; OpenVPN takes it because tls-auth has one.
     [need('file', PATH), may('', TEXT)],
     'Encrypt control packets with a static key.',
@@ -61,7 +61,7 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
   implemented(
     'tls-crypt-v2',
     'CORE',
-    ['GENERAL', 'CONNECTION', 'INLINE'],
+    ['GENERAL', 'CONNECTION', 'INLINE', 'LISTEN'],
     [
       need('file', PATH),
       may('cookie', choice(['allow-noncookie', 'force-cookie'], 'Unsupported tls-crypt-v2 argument: %s')),

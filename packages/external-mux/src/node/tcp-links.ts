@@ -115,6 +115,7 @@ class TcpListener implements LinkListener {
   readonly #options: TcpLinkOptions;
   readonly #watcher: ListenWatcher;
   readonly #ipv6Only: boolean;
+  readonly #backlog: number;
   #local: Endpoint;
   #server: Server;
   #timer: NodeJS.Timeout | undefined;
@@ -125,6 +126,7 @@ class TcpListener implements LinkListener {
     this.#options = options;
     this.#watcher = watcher;
     this.#ipv6Only = where.ipv6Only ?? false;
+    this.#backlog = where.backlog ?? LISTEN_BACKLOG;
     const port = where.port ?? 0;
     const ipv4: Endpoint = { family: 4, address: '0.0.0.0', port };
     const mayFallBack = where.local === undefined && where.family === undefined;
@@ -172,7 +174,7 @@ class TcpListener implements LinkListener {
       host: hostText(local),
       port: local.port,
       ipv6Only: local.family === 6 && this.#ipv6Only,
-      backlog: LISTEN_BACKLOG,
+      backlog: this.#backlog,
       exclusive: true,
     });
     return server;

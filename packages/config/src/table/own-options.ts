@@ -1,0 +1,30 @@
+import { implemented, need, type OptionSpec } from '../option-spec.js';
+import { choice, integer, TEXT } from '../parameter-kind.js';
+
+/**
+ * Options that OpenVPN does not know. In a file that both programs read they are written `setenv opt NAME …`, which OpenVPN skips.
+ */
+export const OWN_OPTIONS: readonly OptionSpec[] = [
+  implemented(
+    'listen',
+    'OWN',
+    ['GENERAL', 'INLINE'],
+    [need('block', TEXT)],
+    'A <listen> block: one more place where a server listens, with its own link options.',
+  ),
+  implemented('tag', 'OWN', ['LISTEN'], [need('name', TEXT)], 'Name of a <listen> block in log and status.'),
+  implemented(
+    'bind-policy',
+    'OWN',
+    ['GENERAL', 'LISTEN'],
+    [need('which', choice(['any', 'all']))],
+    'Whether any address of a local host name is enough (the default), or all have to be bound.',
+  ),
+  implemented(
+    'listen-backlog',
+    'OWN',
+    ['GENERAL', 'LISTEN'],
+    [need('n', integer(1, 65_535))],
+    'Connections that the system accepts ahead of a TCP server; default 512.',
+  ),
+];
