@@ -12,12 +12,23 @@ export interface ConnectionProfile {
 export type WalkAction<Entry, Address> =
   /** Find the addresses of this entry, and answer with `handleResolved`. */
   | { readonly type: 'resolve'; readonly entry: Entry; readonly index: number }
-  /** Try this address, and answer with `handleConnected` or `handleFailure`. */
-  | { readonly type: 'connect'; readonly entry: Entry; readonly index: number; readonly address: Address }
+  /**
+   * Try this address, and answer with `handleConnected` or `handleFailure`. `rivals` are those of the entry that come after it, for a race: whichever of them is tried too
+   * is told with `handleTried`.
+   */
+  | {
+      readonly type: 'connect';
+      readonly entry: Entry;
+      readonly index: number;
+      readonly address: Address;
+      readonly rivals: readonly Address[];
+    }
   /** Nothing before `until`; then call `handleTimeout`. OpenVPN says `Restart pause, N second(s)`. */
   | { readonly type: 'wait'; readonly until: Instant; readonly seconds: number }
   /** `--connect-retry-max` attempts on every entry have failed. */
-  | { readonly type: 'exhausted' };
+  | { readonly type: 'exhausted' }
+  /** No entry can ever be used: each in turn was answered with `handleUnusable`. */
+  | { readonly type: 'unusable' };
 
 /** How to go on after a failure. */
 export interface FailureAdvance {
@@ -35,6 +46,10 @@ export interface ConnectionWalkOptions<Entry extends ConnectionProfile> {
   readonly entries: readonly Entry[];
   /** `--connect-retry-max`; absent or Infinity: never give up. */
   readonly connectRetryMax?: number;
+  /**
+   * `--persist-remote-ip`: an entry is resolved once, and the address that has carried a tunnel is the first to be tried again. Default: false.
+   */
+  readonly keepAddresses?: boolean;
   /** `--remote-random`: the order is shuffled once, with this. Absent: as they stand. */
   readonly shuffle?: Random;
 }
@@ -51,14 +66,20 @@ const MAX_DOUBLINGS = 15;
 export class ConnectionWalk<Entry extends ConnectionProfile, Address> {
   readonly #entries: readonly Entry[];
   readonly #connectRetryMax: number;
+  readonly #known: Map<Entry, readonly Address[]> | undefined;
   /** Entries begun since the last success: OpenVPN's unsuccessful_attempts. */
   #attempts = 0;
   #index = -1;
+  /** Entries in a row that could not be used. */
+  #skipped = 0;
+  /** The present address has carried a tunnel, and is to be tried once more. */
+  #proven = false;
   #state: WalkState<Address> = { name: 'idle' };
 
   constructor(options: ConnectionWalkOptions<Entry>) {
     if (options.entries.length === 0) throw new RangeError('a walk has one entry or more');
     this.#entries = options.shuffle ? shuffled(options.entries, options.shuffle) : [...options.entries];
+    this.#known = options.keepAddresses ? new Map() : undefined;
     this.#connectRetryMax = options.connectRetryMax ?? Number.POSITIVE_INFINITY;
   }
 
@@ -81,13 +102,34 @@ export class ConnectionWalk<Entry extends ConnectionProfile, Address> {
   /** The addresses of the entry that was to be resolved, in their order; none is a failure. */
   handleResolved(now: Instant, addresses: readonly Address[]): WalkAction<Entry, Address> {
     if (this.#state.name !== 'resolving') throw new Error('nothing was to be resolved');
+    this.#skipped = 0;
     if (addresses.length === 0) return this.handleFailure(now, { advance: 'remote' });
+    this.#known?.set(this.#entries[this.#index], addresses);
     return this.#connect(addresses, 0);
+  }
+
+  /** The entry that was to be resolved can never be used: the next one, without a pause. */
+  handleUnusable(): WalkAction<Entry, Address> {
+    if (this.#state.name !== 'resolving') throw new Error('nothing was to be resolved');
+    this.#skipped += 1;
+    if (this.#skipped < this.#entries.length) return this.#nextEntry();
+    this.#state = { name: 'exhausted' };
+    return { type: 'unusable' };
+  }
+
+  /** A rival of the address is tried as well, or has won: after a failure the walk goes on behind it. */
+  handleTried(address: Address): void {
+    const state = this.#state;
+    if (state.name !== 'connecting') throw new Error('nothing is tried');
+    const next = state.addresses.indexOf(address);
+    if (next < 0) throw new RangeError('not an address of this entry');
+    this.#state = { ...state, next };
   }
 
   /** The tunnel is up: pauses are short again. */
   handleConnected(): void {
     this.#attempts = 0;
+    this.#proven = this.#known !== undefined;
   }
 
   /** The attempt failed, or the tunnel ended and shall be made anew. OpenVPN: SIGUSR1. */
@@ -96,7 +138,8 @@ export class ConnectionWalk<Entry extends ConnectionProfile, Address> {
     if (state.name !== 'resolving' && state.name !== 'connecting') throw new Error('nothing was tried');
     const seconds = this.#pauseSeconds(how.backoffSeconds ?? 0);
     const until = now + seconds * 1000;
-    const advance = how.advance ?? 'address';
+    const advance = how.advance ?? (this.#proven ? 'no' : 'address');
+    this.#proven = false;
     const known = state.name === 'connecting' ? state.addresses : [];
     const next = state.name === 'connecting' ? state.next + (advance === 'address' ? 1 : 0) : 0;
     // A name that could not be resolved is asked for again when its entry stays.
@@ -129,13 +172,21 @@ export class ConnectionWalk<Entry extends ConnectionProfile, Address> {
   }
 
   #resolve(): WalkAction<Entry, Address> {
+    const known = this.#known?.get(this.#entries[this.#index]);
+    if (known !== undefined) return this.#connect(known, 0);
     this.#state = { name: 'resolving' };
     return { type: 'resolve', entry: this.#entries[this.#index], index: this.#index };
   }
 
   #connect(addresses: readonly Address[], next: number): WalkAction<Entry, Address> {
     this.#state = { name: 'connecting', addresses, next };
-    return { type: 'connect', entry: this.#entries[this.#index], index: this.#index, address: addresses[next] };
+    return {
+      type: 'connect',
+      entry: this.#entries[this.#index],
+      index: this.#index,
+      address: addresses[next],
+      rivals: addresses.slice(next + 1),
+    };
   }
 
   #pauseSeconds(backoffSeconds: number): number {

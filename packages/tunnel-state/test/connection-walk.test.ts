@@ -47,7 +47,8 @@ function failAll(walk: Walk, addresses: Readonly<Record<string, readonly string[
         action = walk.handleTimeout(now);
         break;
       case 'exhausted':
-        seen.push('exhausted');
+      case 'unusable':
+        seen.push(action.type);
         return seen;
     }
   }
@@ -193,6 +194,60 @@ describe('ConnectionWalk', () => {
       { seed: 1, numRuns: 100 },
     );
     expect(makeWalk(hosts).entries.map(({ host }) => host)).toEqual(hosts);
+  });
+
+  it('names the rivals of an address, and goes on behind the one that was tried last', () => {
+    const walk = makeWalk(['a', 'b']);
+    walk.start();
+    expect(walk.handleResolved(0, ['a1', 'a2', 'a3'])).toMatchObject({ address: 'a1', rivals: ['a2', 'a3'] });
+    walk.handleTried('a2');
+    walk.handleFailure(0);
+    expect(walk.handleTimeout(1000)).toMatchObject({ address: 'a3', rivals: [] });
+    expect(() => walk.handleTried('b1')).toThrow(RangeError);
+    walk.handleFailure(1000);
+    expect(() => walk.handleTried('a3')).toThrow('nothing is tried');
+    expect(walk.handleTimeout(2000)).toMatchObject({ type: 'resolve', index: 1 });
+  });
+
+  it('goes on behind the winner when the first of a race has won', () => {
+    const walk = makeWalk(['a']);
+    walk.start();
+    walk.handleResolved(0, ['a1', 'a2', 'a3']);
+    walk.handleTried('a2');
+    walk.handleTried('a1');
+    walk.handleConnected();
+    walk.handleFailure(0);
+    expect(walk.handleTimeout(1000)).toMatchObject({ address: 'a2' });
+  });
+
+  it('skips an entry that can never be used at once, and ends when there is no other', () => {
+    const walk = makeWalk(['a', 'b']);
+    expect(walk.start()).toMatchObject({ type: 'resolve', index: 0 });
+    expect(walk.handleUnusable()).toMatchObject({ type: 'resolve', index: 1 });
+    expect(walk.handleResolved(0, ['b1'])).toMatchObject({ address: 'b1' });
+    walk.handleFailure(0);
+    expect(walk.handleTimeout(1000)).toMatchObject({ type: 'resolve', index: 0 });
+    expect(walk.handleUnusable()).toMatchObject({ type: 'resolve', index: 1 });
+    expect(walk.handleUnusable()).toEqual({ type: 'unusable' });
+    expect(() => walk.handleUnusable()).toThrow();
+  });
+
+  it('keeps to the address that worked, and resolves once, with persist-remote-ip', () => {
+    const walk = makeWalk(['a'], { keepAddresses: true });
+    walk.start();
+    walk.handleResolved(0, ['a1', 'a2']);
+    walk.handleFailure(0);
+    expect(walk.handleTimeout(1000)).toMatchObject({ address: 'a2' });
+    walk.handleConnected();
+    walk.handleFailure(1000);
+    expect(walk.handleTimeout(2000)).toMatchObject({ type: 'connect', address: 'a2' });
+    walk.handleFailure(2000);
+    // It did not work again: the walk goes on, without asking the resolver.
+    expect(walk.handleTimeout(3000)).toMatchObject({ type: 'connect', address: 'a1' });
+    // What the server wishes counts more.
+    walk.handleConnected();
+    walk.handleFailure(3000, { advance: 'address' });
+    expect(walk.handleTimeout(4000)).toMatchObject({ type: 'connect', address: 'a2' });
   });
 
   it('throws when it is used wrongly', () => {
