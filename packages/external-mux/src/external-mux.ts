@@ -39,6 +39,8 @@ const SMALLEST_CONTROL_BYTES = 9;
 const SMALLEST_OPENING_BYTES = 14;
 /** First packets of strangers that one batch hands on: each costs a MAC, and established peers come first. */
 const DEFAULT_OPENINGS_PER_BATCH = 64;
+/** Addresses that one peer may speak from beside its own: a client's link of each address family. */
+export const MAX_ALTERNATIVES = 1;
 /** Control packets of one peer that one batch hands on: twice what a whole receive window and its acks need. Only its address need be forged. */
 const DEFAULT_CONTROLS_PER_PEER_PER_BATCH = 32;
 
@@ -89,6 +91,10 @@ export class ExternalMux {
   readonly #controls: Uint32Array<ArrayBuffer>;
   readonly #controlBatch: Uint32Array<ArrayBuffer>;
   readonly #drops: Float64Array<ArrayBuffer> = new Float64Array(EXTERNAL_DROP_CODES.length);
+  /** `awaitPeer` was called and nobody has come. */
+  #awaited = false;
+  /** Where the one peer of a client may speak from beside its address. */
+  readonly #alternatives: LinkAddress[] = [];
   #batch = 0;
   #openings = 0;
   #strangers = 0;
@@ -103,7 +109,10 @@ export class ExternalMux {
     this.#float = options.float ?? this.#isServer;
     this.#openingsPerBatch = options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH;
     this.#controlsPerPeerPerBatch = options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH;
-    this.#table = new AddressTable({ maxEntries: maxPeers, random: options.random });
+    this.#table = new AddressTable({
+      maxEntries: this.#isServer ? maxPeers : maxPeers + MAX_ALTERNATIVES,
+      random: options.random,
+    });
     this.#addresses = new Uint32Array(maxPeers * ADDRESS_WORDS);
     this.#controls = new Uint32Array(maxPeers);
     this.#controlBatch = new Uint32Array(maxPeers);
@@ -129,13 +138,38 @@ export class ExternalMux {
     if (this.#isTaken(slot) || address[0] === 0) return false;
     if (!this.#table.add(address, slot)) return false;
     this.#addresses.set(address.subarray(0, ADDRESS_WORDS), slot * ADDRESS_WORDS);
+    this.#awaited = false;
     return true;
   }
 
-  /** Forgets a peer. Returns whether there was one. */
+  /**
+   * A client's peer is one that nobody knows yet: from now on until `addPeer`, what comes from anywhere may be its. Data of such a source goes to slot 0 and is
+   * told by `floated`, first packets are punted without a slot. OpenVPN: a point-to-point peer without `--remote`.
+   */
+  awaitPeer(): void {
+    if (this.#isServer || this.#isTaken(0)) throw new TypeError('only a client without a peer waits for one');
+    this.#awaited = true;
+  }
+
+  /**
+   * Another address that the peer of a client may speak from, on another link: the peer moves between its addresses by `commitFloat`, `float` or not. The address
+   * is copied.
+   *
+   * @returns false when there are {@link MAX_ALTERNATIVES} already, or the address is known: nothing changed
+   */
+  addAlternative(address: LinkAddress): boolean {
+    if (this.#isServer || !this.#isTaken(0)) throw new TypeError('only the peer of a client has alternatives');
+    if (this.#alternatives.length >= MAX_ALTERNATIVES || !this.#table.add(address, 0)) return false;
+    this.#alternatives.push(address.slice(0, ADDRESS_WORDS));
+    return true;
+  }
+
+  /** Forgets a peer, with its alternatives, or that one was awaited. Returns whether there was one. */
   removePeer(slot: number): boolean {
     this.#checkSlot(slot);
+    this.#awaited = false;
     if (!this.#isTaken(slot)) return false;
+    for (const address of this.#alternatives.splice(0)) this.#table.remove(address);
     const at = slot * ADDRESS_WORDS;
     this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
     this.#addresses.fill(0, at, at + ADDRESS_WORDS);
@@ -177,7 +211,7 @@ export class ExternalMux {
     for (let row = 0; row < rx.count; row += 1) {
       if (rx.fate[row] !== FATE_INNER && rx.fate[row] !== FATE_CONSUMED) continue;
       const slot = rx.slot[row];
-      if (slot >= this.#maxPeers || !this.#isTaken(slot)) continue;
+      if (slot >= this.#maxPeers || !(this.#isTaken(slot) || this.#awaited)) continue;
       const at = row * ADDRESS_WORDS;
       if (sameWords(rx.addresses, at, this.#addresses, slot * ADDRESS_WORDS)) {
         // Packets overtake each other: the peer was heard at home after all.
@@ -191,18 +225,24 @@ export class ExternalMux {
   }
 
   /**
-   * Moves a peer to its new address. The address is copied. OpenVPN: multi_process_float().
+   * Moves a peer to its new address, or gives the awaited one its address. The address is copied. A peer that moves to an alternative keeps the address it leaves as one.
+   * OpenVPN: multi_process_float().
    *
    * @returns false when there is no such peer, another one holds the address, or it is on a stream: nothing changed
    */
   commitFloat(slot: number, address: LinkAddress): boolean {
     this.#checkSlot(slot);
+    if (this.#awaited) return this.addPeer(slot, address);
     if (!this.#isTaken(slot) || address[0] === 0) return false;
     const at = slot * ADDRESS_WORDS;
     if (this.#streamLinks.has(address[ADDRESS_LINK]) || this.#streamLinks.has(this.#addresses[at + ADDRESS_LINK]))
       return false;
     const holder = this.#table.lookup(address, 0);
-    if (holder !== NO_SLOT) return holder === slot;
+    if (holder !== NO_SLOT && holder !== slot) return false;
+    if (holder === slot) {
+      this.#swapAlternative(slot, address);
+      return true;
+    }
     this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
     this.#table.add(address, slot);
     this.#addresses.set(address.subarray(0, ADDRESS_WORDS), at);
@@ -281,14 +321,30 @@ export class ExternalMux {
     rx.fate[row] = FATE_OPEN;
   }
 
+  /** The peer speaks from the other one of its addresses. */
+  #swapAlternative(slot: number, address: LinkAddress): void {
+    const own = this.#addresses.subarray(slot * ADDRESS_WORDS, (slot + 1) * ADDRESS_WORDS);
+    const index = this.#alternatives.findIndex((one) => sameWords(one, 0, address, 0));
+    if (index < 0) return;
+    this.#alternatives[index] = own.slice();
+    own.set(address.subarray(0, ADDRESS_WORDS));
+  }
+
   #classifyDataByAddress(rx: PacketVector, row: number): void {
     let slot = this.#table.lookup(rx.addresses, row * ADDRESS_WORDS);
+    if (
+      this.#alternatives.length > 0 &&
+      slot === 0 &&
+      !sameWords(rx.addresses, row * ADDRESS_WORDS, this.#addresses, 0)
+    ) {
+      this.#strangers += 1;
+    }
     if (slot === NO_SLOT) {
-      if (this.#isServer || !this.#isTaken(0)) {
+      if (this.#isServer || !(this.#isTaken(0) || this.#awaited)) {
         this.#drop(rx, row, UNKNOWN_SOURCE);
         return;
       }
-      if (!this.#float) {
+      if (!this.#float && !this.#awaited) {
         this.#drop(rx, row, OTHER_ADDRESS);
         return;
       }

@@ -276,15 +276,68 @@ describe('ExternalMux: client', () => {
     }
     expect(classify(mux, MALLORY, dataV2(0))).toBe('unknown-source');
   });
+
+  it('gives data of anybody to the peer that it awaits, and the address to the first whose data passes', () => {
+    const mux = makeMux({ role: 'client', maxPeers: 1 });
+    expect(() => mux.awaitPeer()).toThrow(TypeError);
+    mux.removePeer(0);
+    mux.awaitPeer();
+    expect(classify(mux, MALLORY, dataV2(0))).toEqual([FATE_OPEN, 0]);
+    expect(classify(mux, MALLORY, packet(P_CONTROL_HARD_RESET_SERVER_V2))).toEqual([FATE_PUNT, NO_SLOT]);
+    expect(mux.addressOf(0)).toBeUndefined();
+    expect(heard(mux, [[MALLORY, dataV2(0)]], FATE_DROPPED)).toEqual([]);
+    const [{ slot, address }] = heard(mux, [[BOB, dataV2(0)]], FATE_INNER);
+    expect(mux.commitFloat(slot, address)).toBe(true);
+    expect(mux.addressOf(0)).toEqual(BOB);
+    // It is found: nobody else takes its place.
+    expect(classify(mux, MALLORY, dataV2(0))).toBe('other-address');
+    expect(mux.commitFloat(0, ALICE)).toBe(true);
+  });
+
+  it('forgets that it waits: nobody gets in any more', () => {
+    const mux = makeMux({ role: 'client', maxPeers: 1 });
+    mux.removePeer(0);
+    mux.awaitPeer();
+    mux.removePeer(0);
+    expect(classify(mux, MALLORY, dataV2(0))).toBe('unknown-source');
+    expect(mux.commitFloat(0, MALLORY)).toBe(false);
+  });
+
+  it('takes its peer from the alternative too, and lets it move there and back', () => {
+    const mux = makeMux({ role: 'client', maxPeers: 1 });
+    const other = at('[AF_INET6]2001:db8::1:1000', TCP + 1);
+    expect(mux.addAlternative(other)).toBe(true);
+    expect(mux.addAlternative(BOB)).toBe(false);
+    expect(classify(mux, other, dataV2(0))).toEqual([FATE_OPEN, 0]);
+    expect(classify(mux, other, packet(P_CONTROL_V1))).toEqual([FATE_PUNT, 0]);
+    expect(classify(mux, BOB, dataV2(0))).toBe('other-address');
+    expect(heard(mux, [[ALICE, dataV2(0)]], FATE_INNER)).toEqual([]);
+    expect(heard(mux, [[other, dataV2(0)]], FATE_DROPPED)).toEqual([]);
+    for (const [from, to] of [
+      [ALICE, other],
+      [other, ALICE],
+    ] as const) {
+      expect(mux.addressOf(0)).toEqual(from);
+      expect(heard(mux, [[to, dataV2(0)]], FATE_INNER)).toEqual([{ slot: 0, address: to, holder: 0 }]);
+      expect(mux.commitFloat(0, to)).toBe(true);
+      expect(mux.addressOf(0)).toEqual(to);
+      expect(classify(mux, from, dataV2(0))).toEqual([FATE_OPEN, 0]);
+    }
+    mux.removePeer(0);
+    expect([mux.lookup(ALICE), mux.lookup(other)]).toEqual([NO_SLOT, NO_SLOT]);
+    expect(() => makeMux().addAlternative(other)).toThrow(TypeError);
+  });
 });
 
+/** Whom the mux finds floated when everything that it let through got this fate. */
+function heard(mux: ExternalMux, rows: readonly (readonly [LinkAddress, Uint8Array])[], fate: number) {
+  const rx = vectorOf(...rows);
+  mux.classifyBatch(0, rx);
+  for (let row = 0; row < rx.count; row += 1) if (rx.fate[row] === FATE_OPEN) rx.fate[row] = fate;
+  return mux.floated(rx);
+}
+
 describe('ExternalMux: floating', () => {
-  function heard(mux: ExternalMux, rows: readonly (readonly [LinkAddress, Uint8Array])[], fate: number) {
-    const rx = vectorOf(...rows);
-    mux.classifyBatch(0, rx);
-    for (let row = 0; row < rx.count; row += 1) if (rx.fate[row] === FATE_OPEN) rx.fate[row] = fate;
-    return mux.floated(rx);
-  }
   const there = at('198.51.100.7:2000');
 
   it.each([FATE_INNER, FATE_CONSUMED])(
