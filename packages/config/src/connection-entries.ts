@@ -63,7 +63,7 @@ function withSide(protocol: Protocol, draft: Draft): Protocol {
   return draft.client ? { ...protocol, side: 'client' } : protocol;
 }
 
-/** A client that pulls, or connects over TCP, leaves the port to the system unless something asks for binding. */
+/** A client that pulls, or is the connecting side, leaves the port to the system unless something asks for binding. */
 function binds(draft: Draft, entry: EntryDraft, protocol: Protocol): boolean {
   if (entry.nobind) return false;
   const asked = entry.bind !== undefined || entry.local !== undefined || entry.localPort !== undefined;

@@ -90,7 +90,7 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
   }
   for (const entry of connections) {
     const { remote } = entry;
-    const protocolProblem = streamProblem(draft, entry);
+    const protocolProblem = sideProblem(draft, entry);
     if (protocolProblem !== undefined) return protocolProblem;
     if (entry.protocol.transport === 'tcp' && entry.fragment !== undefined) {
       return '--fragment can only be used with --proto udp';
@@ -116,21 +116,28 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
   return undefined;
 }
 
-/** Which end of a TCP connection this is has to be clear. */
-function streamProblem(draft: Draft, { protocol, remote }: ConnectionEntry): string | undefined {
-  if (protocol.transport === 'udp') return undefined;
+/** Which end of a connection this is has to be clear, and the right one. */
+function sideProblem(draft: Draft, { protocol, remote, bind }: ConnectionEntry): string | undefined {
+  const { transport, side } = protocol;
   if (draft.mode === 'server') {
-    return protocol.side === 'server'
+    return side === 'server' || (transport === 'udp' && side === 'unspecified')
       ? undefined
       : '--mode server currently only supports --proto values of udp, tcp-server, tcp4-server, or tcp6-server';
   }
-  switch (protocol.side) {
+  switch (side) {
     case 'unspecified':
-      return '--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client';
+      return transport === 'udp'
+        ? undefined
+        : '--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client';
     case 'client':
-      return remote === undefined ? '--remote MUST be used in TCP Client mode' : undefined;
+      return remote === undefined ? `--remote MUST be used in ${transport.toUpperCase()} Client mode` : undefined;
     case 'server':
-      return 'proto tcp-server is supported with --mode server only';
+      if (draft.pull)
+        return `--client and --pull cannot be used with --proto ${transport}-server: use ${transport}-client`;
+      if (!bind) return `--nobind cannot be used with --proto ${transport}-server: it waits for its peer at a port`;
+      return transport === 'udp' && remote !== undefined
+        ? '--remote cannot be used with --proto udp-server, which waits for its peer: use udp'
+        : undefined;
   }
 }
 

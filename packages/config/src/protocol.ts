@@ -1,7 +1,10 @@
 /** A transport of the tunnel. */
 export interface Protocol {
   readonly transport: 'udp' | 'tcp';
-  /** Which side of a TCP connection this is; `unspecified` for udp and for a bare `tcp` that client or server decide. */
+  /**
+   * Which side of a TCP connection this is; `unspecified` for a bare `tcp` that client or server decide. UDP has sides point to point alone: a `server` waits for its peer, a
+   * `client` goes to it from a port that the system chooses, `unspecified` does what the other options say.
+   */
   readonly side: 'client' | 'server' | 'unspecified';
   /** Constrained to one address family by a suffix; undefined means both. */
   readonly family: 4 | 6 | undefined;
@@ -15,6 +18,8 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map(
       [`tcp${suffix}-server`, { transport: 'tcp', side: 'server', family }],
       [`tcp${suffix}-client`, { transport: 'tcp', side: 'client', family }],
       [`tcp${suffix}`, { transport: 'tcp', side: 'unspecified', family }],
+      [`udp${suffix}-server`, { transport: 'udp', side: 'server', family }],
+      [`udp${suffix}-client`, { transport: 'udp', side: 'client', family }],
     ];
   }),
 );

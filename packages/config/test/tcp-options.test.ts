@@ -54,7 +54,58 @@ describe('proto tcp', () => {
     );
     expect(error(`${FILES}tls-client\nproto tcp-client\n`)).toContain('--remote MUST be used in TCP Client mode');
     expect(error(`${FILES}tls-client\nremote x\nproto tcp\n`)).toContain('--proto tcp is ambiguous in this context');
-    expect(error(`${CLIENT}proto tcp-server\n`)).toContain('proto tcp-server is supported with --mode server only');
+    expect(error(`${CLIENT}proto tcp-server\n`)).toContain(
+      '--client and --pull cannot be used with --proto tcp-server',
+    );
+    expect(error(`${FILES}tls-server\ndh none\nremote x\nproto tcp-server\nnobind\n`)).toContain(
+      '--nobind cannot be used with --proto tcp-server',
+    );
+  });
+});
+
+describe('point to point', () => {
+  const PEER = `${FILES}tls-server\ndh none\n`;
+
+  test('tcp-server waits, with or without a remote', () => {
+    for (const extra of ['', 'remote x\n']) {
+      const [entry] = read(`${PEER}proto tcp4-server\n${extra}`).options.connections;
+      expect(entry.protocol).toEqual({ transport: 'tcp', side: 'server', family: 4 });
+      expect(entry.bind).toBe(true);
+      expect(entry.remote?.host).toBe(extra === '' ? undefined : 'x');
+    }
+  });
+
+  test.each([
+    ['udp-server', undefined],
+    ['udp4-server', 4],
+    ['udp6-server', 6],
+  ])('%s waits at its port', (name, family) => {
+    const [entry] = read(`${PEER}proto ${name}\n`).options.connections;
+    expect(entry.protocol).toEqual({ transport: 'udp', side: 'server', family });
+    expect([entry.bind, entry.localPort, entry.remote]).toEqual([true, 1194, undefined]);
+    expect(error(`${PEER}proto ${name}\nremote x\n`)).toContain('--remote cannot be used with --proto udp-server');
+    expect(error(`${PEER}proto ${name}\nnobind\n`)).toContain('--nobind cannot be used with --proto udp-server');
+    expect(error(`${CLIENT}proto ${name}\n`)).toContain('--client and --pull cannot be used with --proto udp-server');
+    expect(read(`${SERVER}proto ${name}\n`).options.connections[0].protocol.transport).toBe('udp');
+  });
+
+  test.each([
+    ['udp-client', undefined],
+    ['udp4-client', 4],
+    ['udp6-client', 6],
+  ])('%s goes to its peer from any port', (name, family) => {
+    const [entry] = read(`${PEER}proto ${name}\nremote x\n`).options.connections;
+    expect(entry.protocol).toEqual({ transport: 'udp', side: 'client', family });
+    expect(entry.bind).toBe(false);
+    expect(read(`${PEER}proto ${name}\nremote x\nlport 5000\n`).options.connections[0].bind).toBe(true);
+    expect(error(`${PEER}proto ${name}\n`)).toContain('--remote MUST be used in UDP Client mode');
+    expect(error(`${SERVER}proto ${name}\n`)).toContain('--mode server currently only supports --proto values');
+  });
+
+  test('a bare udp binds, waits or goes, as it is told', () => {
+    expect(read(`${PEER}proto udp\n`).options.connections[0]).toMatchObject({ bind: true, remote: undefined });
+    expect(read(`${PEER}proto udp\nremote x\n`).options.connections[0].bind).toBe(true);
+    expect(error(`${PEER}nobind\n`)).toContain("--nobind doesn't make sense unless used with --remote");
   });
 });
 
