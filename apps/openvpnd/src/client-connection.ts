@@ -1,9 +1,9 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { type Endpoint, formatEndpoint } from '@openvpnd/external-mux';
+import { type Endpoint, endpointOf, formatEndpoint } from '@openvpnd/external-mux';
 import { evpBackend } from '@openvpnd/packet-io';
 import type { Context } from '@openvpnd/tunnel-state';
-import { openClientLink } from './client-link.js';
+import { openClientLinks } from './client-link.js';
 import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
@@ -20,7 +20,12 @@ export interface ClientConnectionOptions {
   /** Holds the modules of the connection while it lasts. */
   readonly context: Context<Options, ComposedClient>;
   readonly entry: ConnectionEntry;
-  readonly remote: Endpoint;
+  /** The addresses to try, as {@link ClientLinkRequest} has them; none: any peer may come. */
+  readonly remotes: readonly Endpoint[];
+  /** How long an address of the other family waits for the first; NEVER: for its failure. */
+  readonly raceDelayMs: number;
+  /** This address is tried now, or has won. */
+  readonly tried: (remote: Endpoint) => void;
   /** Gives an id that no open link has. */
   readonly nextLinkId: () => number;
   readonly engines: TlsEngineFactory;
@@ -40,18 +45,24 @@ export interface ClientConnectionOptions {
  */
 export async function runConnection(run: Run, connection: ClientConnectionOptions): Promise<SignalInfo> {
   const { options, log, clock, random, unixTime } = run;
-  const { entry, remote, tunnelInterface } = connection;
+  const { entry, remotes, raceDelayMs, tried, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
-  const opened = await openClientLink(run, entry, linkFactory(options, entry, connection.nextLinkId), remote);
+  const factory = linkFactory(options, entry, connection.nextLinkId);
+  const opened = await openClientLinks(run, { entry, factory, remotes, raceDelayMs, tried });
   if (!opened.ok) return opened.info;
+  const { links, addresses } = opened;
   if (run.privileges.pending) {
     say('NOTE: UID/GID downgrade will be delayed because of --client, --pull, or --up-delay');
   }
-  const from = formatEndpoint(remote);
+  const peer = (): Endpoint | undefined => {
+    const address = tunnel.peerAddress;
+    return address && endpointOf(address);
+  };
   const modules = composeClient({
     options,
     entry,
-    remote: opened.remote,
+    addresses,
+    raceDelayMs,
     engines: connection.engines,
     wraps: connection.wraps,
     credentials: connection.credentials,
@@ -62,17 +73,16 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     sayImported: (line) => log.say(3, line),
     log: log.events(
       () => '',
-      () => ({ from }),
+      () => ({ from: formatPeer(peer()) }),
     ),
   });
   const { tunnel } = modules;
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
-    link: opened.link,
     tunMtu: entry.tunMtuMax,
     configure: async (imported) => {
-      if (imported.pulled.tcpNoDelay) opened.link.setNoDelay?.();
-      const device = await tunnelInterface.bringUp(imported.plan, remote);
+      if (imported.pulled.tcpNoDelay) for (const link of links) link.setNoDelay?.();
+      const device = await tunnelInterface.bringUp(imported.plan, peer());
       if (driver.stopped) return;
       driver.setDevice(device);
       run.privileges.drop(say);
@@ -80,14 +90,22 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       say('Initialization Sequence Completed');
     },
   });
+  for (const link of links) driver.addLink(link);
   const stopStatus = keepStatus(run, (now) => clientStatistics(tunnel.traffic, now));
   connection.context.openInstance(clock.now(), modules);
   try {
     driver.execute(tunnel.start(clock.now()));
     return await driver.ended;
   } finally {
+    const last = peer();
+    const which = remotes.find((remote) => last !== undefined && remote.address === last.address);
+    if (which !== undefined) tried(which);
     stopStatus();
     driver.stop();
     connection.context.closeInstance()?.tunnel.close();
   }
+}
+
+function formatPeer(peer: Endpoint | undefined): string {
+  return peer === undefined ? '[AF_UNSPEC]' : formatEndpoint(peer);
 }

@@ -1,98 +1,75 @@
-import type { ConnectionEntry } from '@openvpnd/config';
-import {
-  connectError,
-  type Endpoint,
-  formatEndpoint,
-  formatLinkAddress,
-  type LinkFactory,
-  type LinkOpening,
-  type LinkSocket,
-  type OpenedLink,
-} from '@openvpnd/external-mux';
+import { formatEndpoint, type LinkFactory, type LinkOpening, type LinkSocket } from '@openvpnd/external-mux';
+import type { LinkAddress } from '@openvpnd/memory';
+import { acceptOnePeer } from './accept-one-peer.js';
+import type { ClientLinkRequest, ClientLinks } from './client-link-request.js';
+import { describeLink } from './describe-link.js';
 import type { Say } from './host/interface.js';
-import type { SignalInfo } from './host/signals.js';
+import { raceStreams } from './race-streams.js';
 import type { Run } from './run.js';
-import { socketBinding } from './socket-binding.js';
-
-/** A link to a server, or the signal that ends the attempt. */
-export type ClientLink = ({ readonly ok: true } & OpenedLink) | { readonly ok: false; readonly info: SignalInfo };
+import { bindingFor, socketBinding } from './socket-binding.js';
 
 /**
- * Opens the link to one address of a server, whatever the transport, for as long as --connect-timeout allows or until a signal comes, and tells the
+ * Opens what a client needs to reach its peer, or to be reached by it, whatever the transport, for as long as --connect-timeout allows or until a signal comes, and tells the
  * log as OpenVPN does. OpenVPN: link_socket_init_phase1(), link_socket_init_phase2().
  *
  * @throws ResolveError when `local` cannot be resolved; what the factory says of an address that cannot be bound
  */
-export async function openClientLink(
-  run: Run,
-  entry: ConnectionEntry,
-  factory: LinkFactory,
-  remote: Endpoint,
-): Promise<ClientLink> {
+export async function openClientLinks(run: Run, request: ClientLinkRequest): Promise<ClientLinks> {
+  const { entry, factory, remotes } = request;
   const say: Say = (line) => run.log.say(1, line);
-  const stream = factory.protocol === 'tcp';
-  const { local, port } = await socketBinding(entry, remote.family);
-  const bound = local ?? (port === undefined ? undefined : wildcard(remote.family, port));
-  if (stream) say(`Attempting to establish TCP connection with ${formatEndpoint(remote)}`);
-  const result = await connect(run, entry, factory, { remote, ...(bound === undefined ? {} : { local: bound }) });
-  if (result === undefined) {
-    const info = run.inbox.take() ?? { signal: 'SIGUSR1', source: 'soft', text: 'connection-failed' };
-    return { ok: false, info: { ...info, text: info.text || 'init_instance' } };
+  const listens = remotes.length === 0 || entry.protocol.side === 'server';
+  if (listens) return factory.protocol === 'tcp' ? acceptOnePeer(run, request) : listenForPeer(run, request);
+  if (factory.protocol === 'tcp') {
+    const result = await raceStreams(run, request);
+    if (!result.ok) return result;
+    const { link, remote, endpoint } = result;
+    describeLink(link, `TCPv${endpoint.family}_CLIENT`, entry, say);
+    say(`TCPv${endpoint.family}_CLIENT link remote: ${formatEndpoint(endpoint)}`);
+    return { ok: true, links: [link], addresses: [remote] };
   }
-  if (!result.ok) {
-    if (isOwnFault(result.error)) throw result.error;
-    say(result.error.message);
-    return { ok: false, info: { signal: 'SIGUSR1', source: 'connection failed(soft)', text: 'connection-failed' } };
-  }
-  if (stream) say(`TCP connection established with ${formatEndpoint(remote)}`);
-  describeLink(result.link, `${stream ? 'TCP' : 'UDP'}v${remote.family}${stream ? '_CLIENT' : ''}`, entry, remote, say);
-  return result;
-}
-
-/** Undefined: a signal came before. */
-function connect(
-  run: Run,
-  entry: ConnectionEntry,
-  factory: LinkFactory,
-  where: { readonly remote: Endpoint; readonly local?: Endpoint },
-): Promise<LinkOpening | undefined> {
-  const { inbox } = run;
-  return new Promise((resolve) => {
-    const attempt = factory.connect(where, finish);
-    const timer = setTimeout(
-      () => finish({ ok: false, error: connectError(where.remote, 'ETIMEDOUT') }),
-      entry.connectTimeoutSeconds * 1000,
-    );
-    inbox.listen(() => finish(undefined));
-    function finish(outcome: LinkOpening | undefined): void {
-      clearTimeout(timer);
-      inbox.listen(undefined);
-      attempt.cancel();
-      resolve(outcome);
+  const links: LinkSocket[] = [];
+  const addresses: LinkAddress[] = [];
+  for (const remote of remotes) {
+    const local = await bindingFor(entry, remote.family);
+    const opening = await opened(factory, { remote, ...(local === undefined ? {} : { local }) });
+    if (!opening.ok) {
+      // The other family may do.
+      if (isFamilyMissing(opening.error) && remotes.length > 1 && (links.length > 0 || remote !== remotes.at(-1))) {
+        say(opening.error.message);
+        continue;
+      }
+      for (const link of links) link.close();
+      throw opening.error;
     }
-  });
-}
-
-function describeLink(link: LinkSocket, name: string, entry: ConnectionEntry, remote: Endpoint, say: Say): void {
-  const buffers = link.bufferBytes?.();
-  if (buffers !== undefined) {
-    const { receive, send } = buffers;
-    say(`Socket Buffers: R=[${receive}->${receive}] S=[${send}->${send}]`);
+    links.push(opening.link);
+    addresses.push(opening.remote);
+    describeLink(opening.link, `UDPv${remote.family}`, entry, say);
+    say(`UDPv${remote.family} link remote: ${formatEndpoint(remote)}`);
   }
-  say(
-    entry.bind
-      ? `${name} link local (bound): ${formatLinkAddress(link.localAddress())}`
-      : `${name} link local: (not bound)`,
-  );
-  say(`${name} link remote: ${formatEndpoint(remote)}`);
+  return { ok: true, links, addresses };
 }
 
-/** An address of ours that cannot be had: no other address of the server would make it better. */
-function isOwnFault(error: Error): boolean {
-  const { code } = error as { code?: unknown };
-  return code === 'ERR_LINK_BIND' || code === 'ERR_LINK_OPEN';
+/** A datagram socket that any peer may speak to. */
+async function listenForPeer(run: Run, { entry, factory }: ClientLinkRequest): Promise<ClientLinks> {
+  const say: Say = (line) => run.log.say(1, line);
+  const binding = await socketBinding(entry, entry.protocol.family);
+  const link = await new Promise<LinkSocket>((resolve, reject) => {
+    factory.listen(
+      { ...binding, ipv6Only: entry.bindIpv6Only },
+      { listening: () => {}, link: resolve, crowded: () => {}, failed: reject },
+    );
+  });
+  const name = (binding.local?.family ?? binding.family) === 6 ? 'UDPv6' : 'UDPv4';
+  describeLink(link, name, entry, say);
+  say(`${name} link remote: [AF_UNSPEC]`);
+  return { ok: true, links: [link], addresses: [] };
 }
 
-function wildcard(family: 4 | 6, port: number): Endpoint {
-  return { family, address: family === 4 ? '0.0.0.0' : '::', port };
+function opened(factory: LinkFactory, where: Parameters<LinkFactory['connect']>[0]): Promise<LinkOpening> {
+  return new Promise((resolve) => factory.connect(where, resolve));
+}
+
+function isFamilyMissing(error: Error): boolean {
+  const { systemCode } = error as { systemCode?: unknown };
+  return systemCode === 'EAFNOSUPPORT' || systemCode === 'EADDRNOTAVAIL';
 }

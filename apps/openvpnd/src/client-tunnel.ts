@@ -1,10 +1,17 @@
 import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
-import type { ExternalMux } from '@openvpnd/external-mux';
+import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import type { InternalMux } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
-import { ADDRESS_FAMILY, FATE_PUNT, FATE_SEAL, type LinkAddress, type PacketVector } from '@openvpnd/memory';
+import {
+  ADDRESS_FAMILY,
+  ADDRESS_WORDS,
+  FATE_PUNT,
+  FATE_SEAL,
+  type LinkAddress,
+  type PacketVector,
+} from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { type AuthFailure, emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
 import type { RetryAdvice, RunSignal } from './host/signals.js';
@@ -14,6 +21,7 @@ import { logLinkLost } from './log-link-lost.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
+import type { PeerPaths } from './peer-paths.js';
 import type { ClientTraffic } from './statistics.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
@@ -29,12 +37,14 @@ export interface ClientTunnelOptions {
   readonly dataChannel: DataChannel;
   readonly mux: ExternalMux;
   readonly internalMux: InternalMux;
-  /** Where the server is, and through which link. */
-  readonly remote: LinkAddress;
-  /** That link is a TCP connection. */
+  /** Where the peer is or may be. */
+  readonly paths: PeerPaths;
+  /** Its link is a TCP connection. */
   readonly stream: boolean;
   /** Timers of the data channel until the server has pushed its own. */
   readonly peer: PeerSettings;
+  /** --ping-timer-rem: silence counts only once the peer is known. */
+  readonly silenceNeedsPeer: boolean;
   readonly keyUse: KeyUse;
   /** What OCC messages are answered with. */
   readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
@@ -64,12 +74,15 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #multi: TlsMulti;
   readonly #dataChannel: DataChannel;
   readonly #mux: ExternalMux;
+  readonly #paths: PeerPaths;
   readonly #internalMux: InternalMux;
   #peer: PeerSettings;
   #keyUse: KeyUse;
   /** Of the key that was installed last. */
   #shape: DataPacketShape | undefined;
   #answerDeadline: Instant = NEVER;
+  /** What was sent last while it is not known where the peer is: addresses that are tried later get it too. */
+  #opening: Uint8Array | undefined;
   #sessionEnd: Instant = NEVER;
   /** Set while we say goodbye. */
   #exit:
@@ -86,17 +99,19 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#keyUse = options.keyUse;
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
+    this.#paths = options.paths;
     this.#internalMux = options.internalMux;
   }
 
-  /** Sends the first packet. Call once, before anything else. */
+  /** Sends the first packet, or waits for that of the peer. Call once, before anything else. */
   start(now: Instant): readonly TunnelAction[] {
-    this.#mux.addPeer(SLOT, this.#options.remote);
-    this.#dataChannel.addPeer(SLOT, this.#options.peer, now);
-    // Who does not pull waits for its peer as long as it takes.
-    if (!this.#options.pointToPoint) this.#answerDeadline = now + this.#options.connectTimeoutMs;
+    this.#paths.start(now);
+    const peer = this.#peer;
+    const patient = this.#paths.waiting && this.#options.silenceNeedsPeer;
+    this.#dataChannel.addPeer(SLOT, patient ? { ...peer, silence: undefined } : peer, now);
+    this.#limitAnswer(now);
     this.#sessionEnd = now + this.#options.sessionTimeoutMs;
-    return this.#execute(now, this.#multi.start(now));
+    return this.#paths.waiting ? NO_ACTIONS : this.#execute(now, this.#multi.start(now));
   }
 
   handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
@@ -106,12 +121,13 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       if (rx.fate[row] !== FATE_PUNT) continue;
       // The vector is the loop's: what the control channel sees is a copy.
       const packet = rx.packet(row).slice();
+      const source = rx.addresses.slice(row * ADDRESS_WORDS, (row + 1) * ADDRESS_WORDS);
       rx.drop(row);
-      actions = join(actions, this.#handleControl(now, packet));
+      actions = join(actions, this.#handleControl(now, packet, source));
     }
     this.#dataChannel.openBatch(now, rx);
-    for (const { slot, address } of this.#mux.floated(rx)) {
-      if (this.#mux.commitFloat(slot, address)) this.#options.log?.info('client.float');
+    for (const { address } of this.#mux.floated(rx)) {
+      if (this.#paths.handleFloated(address)) this.#options.log?.info('client.float');
     }
     this.#internalMux.checkBatch(rx);
     return join(actions, this.#handleSignals(now));
@@ -128,6 +144,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     if (this.#ended) return NO_ACTIONS;
     let actions = this.#execute(now, this.#multi.handleWake(now));
     if (this.#multi.nextTimeout() <= now) actions = join(actions, this.#execute(now, this.#multi.handleTimeout(now)));
+    actions = join(actions, this.#tryAnother(now));
     if (now >= this.#answerDeadline) {
       this.#answerDeadline = NEVER;
       this.#options.log?.info('client.server-poll-timeout');
@@ -152,7 +169,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
-    const own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
+    let own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
+    own = earliest(own, this.#paths.nextTimeout());
     return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
 
@@ -163,6 +181,11 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       controlBytesIn: this.#controlBytesIn,
       controlBytesOut: this.#controlBytesOut,
     };
+  }
+
+  /** Where the peer is or was looked for last; undefined while nobody knows. A copy. */
+  get peerAddress(): LinkAddress | undefined {
+    return this.#paths.current;
   }
 
   /** Whether the tunnel has carried, or could carry, data. */
@@ -198,19 +221,42 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#mux.removePeer(SLOT);
   }
 
-  #handleControl(now: Instant, packet: Uint8Array): readonly TunnelAction[] {
+  #handleControl(now: Instant, packet: Uint8Array, source: LinkAddress): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     this.#controlBytesIn += packet.length;
-    const actions = this.#multi.handlePacket(now, packet);
+    const todo = this.#multi.handlePacket(now, packet);
+    let actions = NO_ACTIONS;
     // Whatever else comes from its address is no sign that the server lives.
-    if (this.#multi.heardAt === now) {
-      if (this.#answerDeadline !== NEVER) {
-        this.#options.log?.info('client.initial-packet', { sessionId: sessionIdHex(packet.subarray(1, 9)) });
-        this.#answerDeadline = NEVER;
-      }
-      this.#dataChannel.noteControlReceived(SLOT, now);
+    if (this.#multi.heardAt === now) actions = this.#handleHeard(now, packet, source);
+    return join(actions, this.#execute(now, todo));
+  }
+
+  #handleHeard(now: Instant, packet: Uint8Array, source: LinkAddress): readonly TunnelAction[] {
+    this.#answerDeadline = NEVER;
+    const { settled, closing } = this.#paths.handleHeard(source);
+    if (settled) {
+      this.#options.log?.info('client.initial-packet', { sessionId: sessionIdHex(packet.subarray(1, 9)) });
+      this.#opening = undefined;
+      if (this.#options.silenceNeedsPeer) this.#dataChannel.configurePeer(SLOT, this.#peer, now);
     }
-    return this.#execute(now, actions);
+    this.#dataChannel.noteControlReceived(SLOT, now);
+    return closing.map((link) => ({ type: 'close-link', link }));
+  }
+
+  /** The address that was tried first has not answered in time: another one is tried beside it. */
+  #tryAnother(now: Instant): readonly TunnelAction[] {
+    let actions = NO_ACTIONS;
+    for (const to of this.#paths.handleTimeout(now)) {
+      this.#options.log?.info('client.another-address', { to: formatLinkAddress(to) });
+      this.#limitAnswer(now);
+      if (this.#opening !== undefined) actions = join(actions, [{ type: 'send-control', packet: this.#opening, to }]);
+    }
+    return actions;
+  }
+
+  /** Each address has its own --connect-timeout. Who does not pull waits for its peer as long as it takes. */
+  #limitAnswer(now: Instant): void {
+    if (!this.#options.pointToPoint) this.#answerDeadline = now + this.#options.connectTimeoutMs;
   }
 
   #execute(now: Instant, todo: readonly ControlAction[]): readonly TunnelAction[] {
@@ -225,10 +271,12 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   #executeOne(now: Instant, action: ControlAction): readonly TunnelAction[] {
     switch (action.type) {
       case 'send': {
-        const to = this.#mux.addressOf(SLOT);
+        const { packet } = action;
+        const targets = this.#paths.targets();
+        if (targets.length > 1 || this.#paths.nextTimeout() !== NEVER) this.#opening = packet;
         this.#dataChannel.noteControlSent(SLOT, now);
-        this.#controlBytesOut += action.packet.length;
-        return to === undefined ? NO_ACTIONS : [{ type: 'send-control', packet: action.packet, to }];
+        this.#controlBytesOut += packet.length;
+        return targets.map((to) => ({ type: 'send-control', packet, to }));
       }
       case 'install-keys':
         this.#shape = packetShape(action, this.#keyUse, this.#carrier);
@@ -276,7 +324,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   }
 
   get #carrier(): Carrier {
-    return { ipv6: this.#options.remote[ADDRESS_FAMILY] === 6, stream: this.#options.stream };
+    return { ipv6: this.peerAddress?.[ADDRESS_FAMILY] === 6, stream: this.#options.stream };
   }
 
   /** OpenVPN: receive_auth_failed(). */

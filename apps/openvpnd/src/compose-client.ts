@@ -12,14 +12,17 @@ import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
 import { importOptions } from './import-options.js';
 import { keyUse } from './install-keys.js';
+import { PeerPaths } from './peer-paths.js';
 import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
 
 /** The options of a client, and what one connection needs of the world around it. */
 export interface ClientParts {
   readonly options: Options;
   readonly entry: ConnectionEntry;
-  /** Where the server is, and through which link. */
-  readonly remote: LinkAddress;
+  /** Where the peer is or may be, each through a link of its own; none: anywhere. As {@link PeerPaths} has it. */
+  readonly addresses: readonly LinkAddress[];
+  /** How long the second address waits for an answer from the first. */
+  readonly raceDelayMs: number;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
   readonly credentials: Credentials | undefined;
@@ -68,9 +71,16 @@ export function composeClient(parts: ClientParts): ComposedClient {
     dataChannel,
     mux,
     internalMux,
-    remote: parts.remote,
+    paths: new PeerPaths({
+      mux,
+      addresses: parts.addresses,
+      raceDelayMs: parts.raceDelayMs,
+      // The TLS server follows its client: if both followed, they would swap for ever.
+      afterwards: pointToPoint ? (options.tls.role === 'server' ? 'follow' : 'lead') : 'close',
+    }),
     stream: entry.protocol.transport === 'tcp',
     peer: peerSettings(options),
+    silenceNeedsPeer: options.ping.onlyWithRemote,
     keyUse: keyUse(options, entry),
     occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
     replayWarnings: options.log.replayWarnings,

@@ -1,5 +1,6 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import { type Endpoint, formatEndpoint } from '@openvpnd/external-mux';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '@openvpnd/external-mux';
+import { NEVER } from '@openvpnd/sans-io';
 import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
 import type { ComposedClient } from './compose-client.js';
@@ -10,6 +11,9 @@ import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js'
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
+
+/** Where a client goes; undefined: it waits for a peer from anywhere. */
+type Target = Endpoint | undefined;
 
 /** Between two attempts to resolve a name. OpenVPN: fail_wait_interval of openvpn_getaddrinfo(). */
 const RESOLVE_PAUSE_MS = 5000;
@@ -38,13 +42,13 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
   }
   let lastLinkId = 0;
   const context = new Context<Options, ComposedClient>({ options });
-  const walk = new ConnectionWalk<ConnectionEntry, Endpoint>({
+  const walk = new ConnectionWalk<ConnectionEntry, Target>({
     entries: options.connections,
     connectRetryMax: options.link.connectRetryMax,
     ...(options.link.remoteRandom ? { shuffle: random } : {}),
   });
 
-  let action: WalkAction<ConnectionEntry, Endpoint> = walk.start();
+  let action: WalkAction<ConnectionEntry, Target> = walk.start();
   for (;;) {
     switch (action.type) {
       case 'resolve': {
@@ -55,12 +59,14 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         break;
       }
       case 'connect': {
-        const { entry, address } = action;
-        say(`TCP/UDP: Preserving recently used remote address: ${formatEndpoint(address)}`);
+        const { entry, address, rivals } = action;
+        if (address !== undefined) say(`TCP/UDP: Preserving recently used remote address: ${formatEndpoint(address)}`);
         const info = await runConnection(run, {
           context,
           entry,
-          remote: address,
+          remotes: contenders(entry, address, rivals),
+          raceDelayMs: raceDelayMs(entry),
+          tried: (remote) => walk.handleTried(remote),
           nextLinkId: () => ++lastLinkId,
           engines,
           wraps: controlWraps(options, entry),
@@ -84,6 +90,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         action = walk.handleTimeout(Math.max(clock.now(), action.until)) ?? action;
         break;
       }
+      case 'unusable':
       case 'exhausted':
         throw new FatalError('All connections have been connect-retry-max times unsuccessful, exiting');
     }
@@ -91,18 +98,18 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
 }
 
 /** The addresses of a remote; none when it cannot be resolved in the time of --resolv-retry or a signal came. */
-async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Endpoint[]> {
+async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Target[]> {
   const { options, log, clock, inbox } = run;
   const { remote } = entry;
-  if (remote === undefined)
-    throw new FatalError(
-      '--remote is missing: to wait for a peer of any address is not supported yet without --server',
-    );
+  if (remote === undefined) return [undefined];
   const deadline = clock.now() + options.link.resolveRetrySeconds * 1000;
   for (;;) {
     try {
       const addresses = await resolveHost(remote.host, entry.protocol.family);
-      return addresses.map((address) => ({ ...address, port: remote.port }));
+      return addresses.map(({ family, address }) => {
+        const { port } = remote;
+        return parseEndpoint(address, port) ?? { family, address, port };
+      });
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;
       log.say(1, error.message);
@@ -111,6 +118,20 @@ async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly
     await inbox.wait(RESOLVE_PAUSE_MS);
     if (inbox.pending !== undefined) return [];
   }
+}
+
+/** Which addresses one attempt has to do with. */
+function contenders(entry: ConnectionEntry, first: Target, rivals: readonly Target[]): readonly Endpoint[] {
+  if (first === undefined) return [];
+  const others = rivals.filter((rival) => rival !== undefined);
+  const { transport, side } = entry.protocol;
+  // Who waits for a connection waits for all addresses of its peer.
+  if (transport === 'tcp' && side === 'server') return [first, ...others];
+  return [first];
+}
+
+function raceDelayMs(_entry: ConnectionEntry): number {
+  return NEVER;
 }
 
 /** A signal that came between two connections. OpenVPN calls that place init_instance. */

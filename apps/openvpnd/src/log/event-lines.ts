@@ -219,6 +219,10 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: USUAL,
     text: (f) => `TLS: Initial packet from ${f.from}, sid=${spacedSessionId(f)}`,
   },
+  'client.another-address': {
+    verb: ALWAYS,
+    text: (f) => `TCP/UDP: No answer yet, trying another address of the server as well: ${f.to}`,
+  },
   'client.auth-failed': { verb: ALWAYS, text: (f) => `AUTH: Received control message: ${f.text ?? 'AUTH_FAILED'}` },
   'client.server-poll-timeout': { verb: ALWAYS, text: () => 'Server poll timeout, restarting' },
   'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },

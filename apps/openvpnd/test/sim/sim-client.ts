@@ -1,6 +1,7 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { linkAddress, parseEndpoint } from '@openvpnd/external-mux';
+import { NEVER } from '@openvpnd/sans-io';
 import { FakeTlsFactory, fakeCertificate, type SimLink, SimTun } from '@openvpnd/testkit';
 import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
 import type { ClientTunnel } from '../../src/client-tunnel.js';
@@ -138,6 +139,7 @@ export class SimClient {
         });
         return;
       case 'exhausted':
+      case 'unusable':
         this.#world.journal.add(this.name, 'exhausted');
         return;
     }
@@ -158,7 +160,8 @@ export class SimClient {
     const composed = composeClient({
       options: this.options,
       entry,
-      remote: linkAddress(remote, link.id),
+      addresses: [linkAddress(remote, link.id)],
+      raceDelayMs: NEVER,
       engines:
         this.#settings.engines ??
         new FakeTlsFactory({

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HolderProcess } from './holder-process.js';
@@ -40,6 +40,7 @@ export class LabNamespace {
   readonly #lab: Lab;
   readonly #holder: HolderProcess;
   #devices = 0;
+  #hosts: string | undefined;
 
   /** @internal Made by {@link Lab.namespace}. */
   constructor(lab: Lab, name: string, holder: HolderProcess) {
@@ -51,6 +52,18 @@ export class LabNamespace {
   /** The id of a process inside, as `ip link … netns` and `nsenter` take it. */
   get pid(): number {
     return this.#holder.pid;
+  }
+
+  /**
+   * From now on processes that start inside know these names, and no others: each with its addresses, of which the resolver decides the order (IPv6 first where it has a
+   * route).
+   */
+  setHosts(names: Readonly<Record<string, readonly string[]>>): void {
+    this.#hosts = join(this.#lab.directory, `hosts-${this.name}`);
+    const lines = Object.entries(names).flatMap(([name, addresses]) =>
+      addresses.map((address) => `${address} ${name}`),
+    );
+    writeFileSync(this.#hosts, `${lines.join('\n')}\n`, { mode: 0o644 });
   }
 
   /** Starts a process inside. It is stopped when the lab closes, and killed when this process dies. */
@@ -93,8 +106,12 @@ export class LabNamespace {
   }
 
   #enter(command: string, args: readonly string[]): string[] {
-    // nsenter and setpriv replace themselves, so the process id is the command's own. The death signal covers a killed test runner.
-    const enter = ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--', 'setpriv', '--pdeathsig', 'KILL', '--'];
+    // nsenter, unshare, sh and setpriv replace themselves, so the process id is the command's own. The death signal covers a killed test runner.
+    const enter = ['nsenter', `--net=/proc/${this.pid}/ns/net`, '--'];
+    if (this.#hosts !== undefined) {
+      enter.push('unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', this.#hosts);
+    }
+    enter.push('setpriv', '--pdeathsig', 'KILL', '--');
     return [...enter, command, ...args];
   }
 }
