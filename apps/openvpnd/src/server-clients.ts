@@ -180,10 +180,10 @@ export class ServerClients {
     if (!removed) this.#deadlines.set(instance.slot, earliest(multi.nextTimeout(), sessionEnd));
   }
 
-  /** Slots whose deadline has come, each once. */
-  takeDue(now: Instant): readonly number[] {
+  /** Slots whose deadline has come, each once; the earliest `most` of them. */
+  takeDue(now: Instant, most: number): readonly number[] {
     const due: number[] = [];
-    while (this.#deadlines.earliest <= now) {
+    while (due.length < most && this.#deadlines.earliest <= now) {
       due.push(this.#deadlines.first);
       this.#deadlines.set(this.#deadlines.first, NEVER);
     }
@@ -207,10 +207,19 @@ export class ServerClients {
     this.#awake.add(slot);
   }
 
-  /** Slots that were woken since the last call. */
-  takeAwake(): readonly number[] {
-    const awake = [...this.#awake];
-    this.#awake.clear();
+  /** Whether a slot was woken and not taken yet. */
+  get someAwake(): boolean {
+    return this.#awake.size > 0;
+  }
+
+  /** Slots that were woken and not taken yet, in that order; the first `most` of them. */
+  takeAwake(most: number): readonly number[] {
+    const awake: number[] = [];
+    for (const slot of this.#awake) {
+      if (awake.length === most) break;
+      awake.push(slot);
+    }
+    for (const slot of awake) this.#awake.delete(slot);
     return awake;
   }
 

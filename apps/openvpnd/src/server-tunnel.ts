@@ -3,10 +3,11 @@ import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { ADDRESS_LINK, ADDRESS_WORDS, FATE_PUNT, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { earliest, type Instant, NEVER } from '@openvpnd/sans-io';
+import { CONTROL_STEPS_PER_BATCH, ControlBacklog } from './control-backlog.js';
 import type { RunSignal } from './host/signals.js';
 import { logLinkLost } from './log-link-lost.js';
 import { Newcomers, type NewcomersOptions } from './newcomers.js';
-import { ServerClients, type ServerClientsOptions } from './server-clients.js';
+import { type Instance, ServerClients, type ServerClientsOptions } from './server-clients.js';
 import { formatRoute, ServerControl, type ServerControlOptions } from './server-control.js';
 import { formatArrival, type ServerListener } from './server-listener.js';
 import { type ClientStatus, statusAddress } from './server-status.js';
@@ -15,6 +16,8 @@ import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
 /** How long a server that said RESTART waits before it is gone, so that the message can be repeated once. */
 const EXIT_NOTIFY_WAIT_MS = 2000;
+/** A deadline that has come. */
+const AT_ONCE: Instant = 0;
 
 /** What a server is made of. */
 export interface ServerTunnelOptions
@@ -39,6 +42,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   readonly #streams: StreamConnections;
   /** Which listener each link came of, datagram links and connections alike. */
   readonly #listeners: Map<number, ServerListener> = new Map();
+  readonly #backlog: ControlBacklog<Instance> = new ControlBacklog();
   #exit: { readonly signal: RunSignal; readonly at: Instant } | undefined;
   #ended = false;
 
@@ -62,6 +66,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
     const actions: TunnelAction[] = [];
     this.#mux.classifyBatch(now, rx);
+    let steps = CONTROL_STEPS_PER_BATCH;
     for (let row = 0; row < rx.count; row++) {
       if (rx.fate[row] !== FATE_PUNT) continue;
       // The vector is the loop's: what the control channel sees is a copy.
@@ -71,8 +76,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
         const address = rx.addresses.slice(row * ADDRESS_WORDS, (row + 1) * ADDRESS_WORDS);
         // A newcomer who got an answer now would be left alone with it: OpenVPN ignores him too while it shuts down.
         if (this.#exit === undefined) this.#newcomers.handlePacket(now, packet, address, actions);
-      } else {
-        this.#handleControl(now, slot, packet, actions);
+      } else if (this.#handleControl(now, slot, packet, steps > 0, actions)) {
+        steps -= 1;
       }
       rx.drop(row);
     }
@@ -99,11 +104,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   handleTimeout(now: Instant, out: PacketVector): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     const actions: TunnelAction[] = [];
-    for (const slot of this.#clients.takeAwake()) {
+    this.#handleBacklog(now, actions);
+    for (const slot of this.#clients.takeAwake(CONTROL_STEPS_PER_BATCH)) {
       this.#control.drive(now, slot, actions, (multi) => multi.handleWake(now));
     }
     // Each at most once a turn, whatever its next deadline is.
-    for (const slot of this.#clients.takeDue(now)) {
+    for (const slot of this.#clients.takeDue(now, CONTROL_STEPS_PER_BATCH)) {
       this.#clients.endSession(now, slot);
       this.#control.drive(now, slot, actions, (multi) => multi.handleTimeout(now));
     }
@@ -117,6 +123,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
+    if (!this.#backlog.isEmpty || this.#clients.someAwake) return AT_ONCE;
     const own = earliest(this.#clients.nextTimeout(), this.#exit?.at ?? NEVER);
     return earliest(earliest(own, this.#streams.nextTimeout()), this.#dataChannel.nextTimeout());
   }
@@ -227,13 +234,33 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     for (const instance of [...this.#clients.all()]) this.#clients.remove(instance);
   }
 
-  #handleControl(now: Instant, slot: number, packet: Uint8Array, actions: TunnelAction[]): void {
+  /**
+   * A control packet from the address of a client. What belongs to a session of his is done before the data of the same batch, which may need the
+   * keys that come of it, or kept for later when it may not work any more. Returns whether it was work.
+   */
+  #handleControl(now: Instant, slot: number, packet: Uint8Array, mayWork: boolean, actions: TunnelAction[]): boolean {
     const instance = this.#clients.bySlot(slot);
     // While its key is judged nothing else is heard of a client.
-    if (instance === undefined || instance.modules.held !== undefined) return;
-    const known = instance.mode === 'CM_CHILD_TCP' || instance.modules.multi.knowsSessionOf(packet);
-    if (known) this.#control.handleControl(now, slot, packet, actions);
-    else this.#newcomers.handleReturn(now, instance, packet, actions);
+    if (instance === undefined || instance.modules.held !== undefined) return false;
+    if (instance.mode !== 'CM_CHILD_TCP' && !instance.modules.multi.knowsSessionOf(packet)) {
+      this.#newcomers.handleReturn(now, instance, packet, actions);
+      return false;
+    }
+    if (!mayWork || !this.#backlog.isEmpty) {
+      this.#backlog.add(instance, packet);
+      return false;
+    }
+    this.#control.handleControl(now, slot, packet, actions);
+    return true;
+  }
+
+  #handleBacklog(now: Instant, actions: TunnelAction[]): void {
+    for (let steps = 0; steps < CONTROL_STEPS_PER_BATCH; steps += 1) {
+      const next = this.#backlog.take();
+      if (next === undefined) return;
+      const { slot } = next.client;
+      if (this.#clients.bySlot(slot) === next.client) this.#control.handleControl(now, slot, next.packet, actions);
+    }
   }
 
   /** Nobody has spoken OpenVPN on it for --hand-window, or there is no room for so many who do not. */

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { ControlBacklog } from '../src/control-backlog.js';
+
+const packet = (byte: number): Uint8Array => Uint8Array.of(byte);
+
+describe('ControlBacklog', () => {
+  it('gives packets in the order in which they came', () => {
+    const backlog = new ControlBacklog<string>();
+    backlog.add('a', packet(1));
+    backlog.add('b', packet(2));
+    expect(backlog.take()).toEqual({ client: 'a', packet: packet(1) });
+    backlog.add('a', packet(3));
+    expect([backlog.take(), backlog.take()].map((one) => one?.packet[0])).toEqual([2, 3]);
+    expect(backlog.isEmpty).toBe(true);
+    expect(backlog.take()).toBeUndefined();
+  });
+
+  it('has room for so much of one client, and still for others', () => {
+    const backlog = new ControlBacklog<string>();
+    for (let n = 0; n < 20; n += 1) backlog.add('greedy', packet(n));
+    backlog.add('modest', packet(99));
+    expect(backlog.dropped).toBe(4);
+    const taken = Array.from({ length: 17 }, () => backlog.take());
+    expect(taken.map((one) => one?.packet[0])).toEqual([...Array(16).keys(), 99]);
+    // Who was served has room again.
+    backlog.add('greedy', packet(7));
+    expect(backlog.take()).toEqual({ client: 'greedy', packet: packet(7) });
+  });
+
+  it('is bounded as a whole', () => {
+    const backlog = new ControlBacklog<number>();
+    for (let client = 0; client < 3000; client += 1) backlog.add(client, packet(0));
+    expect(backlog.dropped).toBe(3000 - 2048);
+    let taken = 0;
+    while (backlog.take() !== undefined) taken += 1;
+    expect(taken).toBe(2048);
+  });
+});
