@@ -17,6 +17,19 @@ export interface Assignment {
   readonly routes: readonly Prefix[];
 }
 
+/** What is settled about a client's addresses before the pool is asked, and what lies behind it. */
+export interface AddressWish {
+  readonly ifconfig?: { readonly local: string; readonly remoteOrNetmask: string } | undefined;
+  /** Without remote the server's own address is meant. */
+  readonly ifconfigIpv6?:
+    | { readonly local: string; readonly bits: number; readonly remote: string | undefined }
+    | undefined;
+  /** No IPv6 address at all. */
+  readonly ifconfigIpv6Blocked?: boolean;
+  readonly iroutes?: ClientConfig['iroutes'];
+  readonly iroutesIpv6?: ClientConfig['iroutesIpv6'];
+}
+
 interface Holding {
   readonly lease: number | undefined;
   readonly kept: readonly InnerAddress[];
@@ -77,7 +90,7 @@ export class ClientAddressing {
   }
 
   /** Undefined when the pool is exhausted. A slot that has an assignment already loses it. */
-  assign(slot: number, commonName: string, config: ClientConfig | undefined): Assignment | undefined {
+  assign(slot: number, commonName: string, config: AddressWish | undefined): Assignment | undefined {
     this.release(slot);
     const ownIpv4 = config?.ifconfig;
     const ownIpv6 = config?.ifconfigIpv6;
@@ -140,12 +153,11 @@ function ownRoutes(addresses: VirtualAddresses): Prefix[] {
   });
 }
 
-function networksBehind(config: ClientConfig | undefined): Prefix[] {
-  if (config === undefined) return [];
-  const ipv4 = config.iroutes.map(({ network, netmask }) =>
+function networksBehind({ iroutes = [], iroutesIpv6 = [] }: AddressWish = {}): Prefix[] {
+  const ipv4 = iroutes.map(({ network, netmask }) =>
     prefixOf(mustParse(network), netmaskLength(mustParse(netmask)) ?? 32),
   );
-  const ipv6 = config.iroutesIpv6.map(({ network, bits }) => prefixOf(mustParse(network), bits));
+  const ipv6 = iroutesIpv6.map(({ network, bits }) => prefixOf(mustParse(network), bits));
   return [...ipv4, ...ipv6];
 }
 

@@ -89,6 +89,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       connection.connected();
       say('Initialization Sequence Completed');
     },
+    reconfigure: (imported) => tunnelInterface.update(imported.plan),
   });
   for (const link of links) driver.addLink(link);
   const stopStatus = keepStatus(run, (now) => clientStatistics(tunnel.traffic, now));

@@ -52,6 +52,8 @@ export interface ClientTunnelOptions {
   readonly replayWarnings: boolean;
   /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
+  /** What a change by the server makes of what was imported before; undefined: with this the connection must not go on. */
+  readonly importUpdate: (before: ImportedOptions, update: readonly string[]) => ImportedOptions | undefined;
   /** Neither end pulls: the options are those of the configuration, and the peer may be the TLS client as well as the server. */
   readonly pointToPoint: boolean;
   /** --session-timeout, until the server has pushed another; Infinity: none. */
@@ -80,6 +82,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   #keyUse: KeyUse;
   /** Of the key that was installed last. */
   #shape: DataPacketShape | undefined;
+  /** What the server's options mean, once they have come. */
+  #imported: ImportedOptions | undefined;
   #answerDeadline: Instant = NEVER;
   /** What was sent last while it is not known where the peer is: addresses that are tried later get it too. */
   #opening: Uint8Array | undefined;
@@ -286,6 +290,8 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return this.#applyKeyAction(action);
       case 'pull':
         return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;
+      case 'push-update':
+        return this.#updatePull(now, action.options);
       case 'auth-failed':
         return this.#authFailed(action.message.failure);
       case 'restart':
@@ -348,12 +354,24 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
     const imported = this.#options.importOptions(pushed);
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
+    this.#imported = imported;
     this.#peer = imported.peer;
     this.#sessionEnd = now + imported.sessionTimeoutMs;
     this.#keyUse = { ...this.#keyUse, compression: imported.compression };
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
+  }
+
+  /** Keys and framing stay: only what may be updated has changed. */
+  #updatePull(now: Instant, update: readonly string[]): readonly TunnelAction[] {
+    if (this.#imported === undefined) return NO_ACTIONS;
+    const imported = this.#options.importUpdate(this.#imported, update);
+    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
+    this.#imported = imported;
+    this.#peer = imported.peer;
+    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    return [{ type: 'reconfigure', imported }];
   }
 
   /** Nothing is pulled: the own options are all there is. */

@@ -10,7 +10,7 @@ import { ClientTunnel } from './client-tunnel.js';
 import { controlSettings, isPointToPoint } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
 import type { Credentials } from './host/credentials.js';
-import { importOptions } from './import-options.js';
+import { importOptions, importUpdate } from './import-options.js';
 import { keyUse } from './install-keys.js';
 import { PeerPaths } from './peer-paths.js';
 import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
@@ -86,6 +86,11 @@ export function composeClient(parts: ClientParts): ComposedClient {
     replayWarnings: options.log.replayWarnings,
     importOptions: (pushed) => {
       const result = importOptions(options, entry, pushed);
+      for (const line of result.lines) parts.sayImported(line);
+      return result.ok ? result.imported : undefined;
+    },
+    importUpdate: (before, update) => {
+      const result = importUpdate(options, entry, before, update);
       for (const line of result.lines) parts.sayImported(line);
       return result.ok ? result.imported : undefined;
     },

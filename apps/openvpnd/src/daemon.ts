@@ -15,8 +15,13 @@ import { LineWriter } from './log/line-writer.js';
 import { FatalError, type Run } from './run.js';
 import { runClient } from './run-client.js';
 import { nativeInterface, runServer } from './run-server.js';
+import type { RunningServer } from './running-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
+
+export type { PushUpdateResult, PushUpdateTarget } from './push-updates.js';
+export type { RunningServer } from './running-server.js';
+export type { ClientStatus } from './server-status.js';
 
 /** OpenVPN's exit statuses. */
 const EXIT_GOOD = 0;
@@ -24,10 +29,17 @@ const EXIT_ERROR = 1;
 /** OpenVPN's line behind errors of options. */
 const SEE_HELP = 'Use --help for more information.';
 
+/** What a program around the daemon is told. */
+export interface DaemonHooks {
+  /** A server is ready for clients: at its start, and again after each restart. */
+  readonly serverStarted?: (server: RunningServer) => void;
+}
+
 /**
- * The daemon, from its arguments to its exit status. OpenVPN: openvpn_main().
+ * The daemon, from its arguments to its exit status. It takes the signals of the process and writes its log to standard output.
+ * OpenVPN: openvpn_main().
  */
-export async function runDaemon(argv: readonly string[]): Promise<number> {
+export async function runDaemon(argv: readonly string[], hooks: DaemonHooks = {}): Promise<number> {
   // A reader that left and a full disk lose what we say, and nothing else.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
@@ -51,7 +63,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
         }
         pidFile = read.options.process.pidFile;
       }
-      const info = await runOnce(read, inbox, privileges);
+      const info = await runOnce(read, inbox, privileges, hooks);
       if (info === undefined) return EXIT_ERROR;
       if (bug.seen) return EXIT_ERROR;
       if (info.signal !== 'SIGHUP') return EXIT_GOOD;
@@ -179,6 +191,7 @@ async function runOnce(
   { options, log, writer }: Reading,
   inbox: SignalInbox,
   privileges: Privileges,
+  hooks: DaemonHooks,
 ): Promise<SignalInfo | undefined> {
   const clock = nodeClock();
   const epoch = Date.now() - clock.now();
@@ -197,7 +210,8 @@ async function runOnce(
   const tunnelInterface = nativeInterface(run);
   try {
     privileges.prepare(options, (line) => log.say(1, line));
-    const info = options.mode === 'server' ? await serve(run, tunnelInterface) : await runClient(run, tunnelInterface);
+    const info =
+      options.mode === 'server' ? await serve(run, tunnelInterface, hooks) : await runClient(run, tunnelInterface);
     await tunnelInterface.takeDown();
     log.say(1, describeSignal(info, 'process'));
     return info;
@@ -213,9 +227,13 @@ async function runOnce(
 }
 
 /** A server starts anew after SIGUSR1, in the same process with the same options. */
-async function serve(run: Run, tunnelInterface: ReturnType<typeof nativeInterface>): Promise<SignalInfo> {
+async function serve(
+  run: Run,
+  tunnelInterface: ReturnType<typeof nativeInterface>,
+  hooks: DaemonHooks,
+): Promise<SignalInfo> {
   for (;;) {
-    const info = await runServer(run, tunnelInterface);
+    const info = await runServer(run, tunnelInterface, hooks.serverStarted);
     if (info.signal !== 'SIGUSR1') return info;
     if (!run.options.process.persistTun || info.text === DEVICE_LOST) await tunnelInterface.takeDown();
     run.log.say(1, describeSignal(info, 'process'));

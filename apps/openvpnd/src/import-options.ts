@@ -1,8 +1,10 @@
 import {
+  applyPushUpdate,
   type CompressionAlgorithm,
   type ConnectionEntry,
   type Options,
   type PulledOptions,
+  type PullFilter,
   parsePushReply,
   type RedirectGateway as RedirectOption,
 } from '@openvpnd/config';
@@ -14,6 +16,8 @@ import type { RedirectGateway, TunnelPlanInput } from './tunnel-plan.js';
 /** What a client makes of the options that its server pushed, together with its own. */
 export interface ImportedOptions {
   readonly pulled: PulledOptions;
+  /** The options as they came, those that counted: a PUSH_UPDATE changes them. */
+  readonly accepted: readonly string[];
   /** What the control channel has to know. */
   readonly negotiated: NegotiatedByPush;
   /** Timers and limits of the data channel from now on. */
@@ -38,10 +42,37 @@ const PROTOCOL_FLAGS: readonly ProtocolFlag[] = ['cc-exit', 'tls-ekm', 'dyn-tls-
  * OpenVPN: do_up()'s import of options, apply_push_options().
  */
 export function importOptions(options: Options, entry: ConnectionEntry, pushed: readonly string[]): ImportResult {
-  const { client } = options;
+  return importFiltered(options, entry, pushed, options.client?.pullFilters ?? []);
+}
+
+/**
+ * What a PUSH_UPDATE makes of the options that were imported before: the whole anew, and `lines` about the change alone.
+ * OpenVPN 2.7: process_push_update(), do_update().
+ */
+export function importUpdate(
+  options: Options,
+  entry: ConnectionEntry,
+  before: ImportedOptions,
+  update: readonly string[],
+): ImportResult {
+  const updated = applyPushUpdate(before.accepted, update, options.client?.pullFilters ?? []);
+  if (!updated.ok) return { ok: false, lines: [...updated.log, updated.reason] };
+  const change = importFiltered(options, entry, updated.brought, []);
+  const lines = [...updated.log, ...change.lines];
+  if (!change.ok) return { ok: false, lines };
+  const whole = importFiltered(options, entry, updated.options, []);
+  return { ...whole, lines };
+}
+
+function importFiltered(
+  options: Options,
+  entry: ConnectionEntry,
+  pushed: readonly string[],
+  pullFilters: readonly PullFilter[],
+): ImportResult {
   const result = parsePushReply(pushed, {
-    routeNopull: client?.routeNopull ?? false,
-    pullFilters: client?.pullFilters ?? [],
+    routeNopull: options.client?.routeNopull ?? false,
+    pullFilters,
     compressionStubsOnly: options.dataChannel.compression.stubsOnly,
   });
   if (!result.ok) return { ok: false, lines: [...result.log, result.reason] };
@@ -75,6 +106,7 @@ export function importOptions(options: Options, entry: ConnectionEntry, pushed: 
     lines,
     imported: {
       pulled,
+      accepted: result.accepted,
       negotiated: negotiatedByPush(pulled),
       peer: pulledPeerSettings(options, pulled),
       sessionTimeoutMs: sessionTimeoutMs(options, pulled),

@@ -12,6 +12,7 @@ import { linkFactory } from './link-factories.js';
 import { openListeners } from './open-listeners.js';
 import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
+import { RunningServer } from './running-server.js';
 import { serverStatus } from './server-status.js';
 import { threadedTlsEngines } from './tls-engines.js';
 import { TunnelDriver } from './tunnel-driver.js';
@@ -21,9 +22,14 @@ import { versionLines } from './version.js';
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
  * for the next run. OpenVPN: tunnel_server().
  *
+ * @param started gets the server when it is ready for clients
  * @throws when socket, device or files cannot be used
  */
-export async function runServer(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
+export async function runServer(
+  run: Run,
+  tunnelInterface: TunnelInterface,
+  started?: (server: RunningServer) => void,
+): Promise<SignalInfo> {
   const { options, log, random, unixTime } = run;
   const { server, listeners } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
@@ -88,6 +94,7 @@ export async function runServer(run: Run, tunnelInterface: TunnelInterface): Pro
       serverStatus(tunnel.status(), { version: options.log.statusVersion, title, now, unixTime }),
     );
     say('Initialization Sequence Completed');
+    started?.(new RunningServer({ tunnel, driver, clock: run.clock }));
     return await driver.ended;
   } finally {
     stopStatus();

@@ -6,14 +6,14 @@ import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from 
 import { ADDRESS_FAMILY } from '@openvpnd/memory';
 import { assertNever, type Instant } from '@openvpnd/sans-io';
 import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
-import type { ClientAddressing } from './client-addressing.js';
+import type { AddressWish, ClientAddressing } from './client-addressing.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { compressionSetting } from './compression.js';
 import { applyKeyAction, type Carrier, type KeyAction, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { occAnswer } from './occ-answer.js';
-import { pushedOptions } from './pushed-options.js';
+import { pushedOptions, type VirtualAddresses } from './pushed-options.js';
 import type { Instance, ServerClients } from './server-clients.js';
 import type { TunnelAction } from './tunnel-action.js';
 
@@ -148,6 +148,7 @@ export class ServerControl {
         this.#clients.removeWith(instance, { signal: 'SIGTERM', source: 'soft', text: 'delayed-exit' });
         return;
       case 'pull':
+      case 'push-update':
       case 'auth-failed':
       case 'restart':
         // A client's business; the control channel of a server never says it.
@@ -200,13 +201,23 @@ export class ServerControl {
   }
 
   #push(now: Instant, instance: Instance, actions: TunnelAction[]): void {
-    const { modules: peer, slot } = instance;
-    const assigned = this.#options.addressing.assign(slot, peer.commonName ?? '', peer.config);
-    if (assigned === undefined) {
+    const { modules: peer } = instance;
+    const addresses = this.assign(now, instance, peer.config);
+    if (addresses === undefined) {
       peer.log.error('server.pool-exhausted');
       this.execute(now, instance, peer.multi.authFailed(now, undefined), actions);
       return;
     }
+    const options = pushedOptions(this.#options.push, peer.config, addresses);
+    this.execute(now, instance, peer.multi.sendPushReply(now, options), actions);
+  }
+
+  /** Gives a client its addresses, and routes to it all that is its own. Undefined when the pool is exhausted. */
+  assign(now: Instant, instance: Instance, wish: AddressWish | undefined): VirtualAddresses | undefined {
+    const { modules: peer, slot } = instance;
+    const assigned = this.#options.addressing.assign(slot, peer.commonName ?? '', wish);
+    if (assigned === undefined) return undefined;
+    this.#options.internalMux.removeRoutes(slot);
     peer.log.info('server.addresses', {
       ipv4: assigned.addresses.ipv4?.local,
       ipv6: assigned.addresses.ipv6?.local,
@@ -218,8 +229,7 @@ export class ServerControl {
       else peer.log.warn('server.learn-refused', { network, reason: result });
     }
     peer.assigned = { addresses: assigned.addresses, routes: this.#options.internalMux.routesOf(slot), at: now };
-    const options = pushedOptions(this.#options.push, peer.config, assigned.addresses);
-    this.execute(now, instance, peer.multi.sendPushReply(now, options), actions);
+    return assigned.addresses;
   }
 
   #handleSignal(now: Instant, instance: Instance, signal: DataSignal, actions: TunnelAction[]): void {

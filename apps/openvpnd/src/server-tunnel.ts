@@ -7,6 +7,7 @@ import { CONTROL_STEPS_PER_BATCH, ControlBacklog } from './control-backlog.js';
 import type { RunSignal } from './host/signals.js';
 import { logLinkLost } from './log-link-lost.js';
 import { Newcomers, type NewcomersOptions } from './newcomers.js';
+import { type PushUpdateResult, PushUpdates, type PushUpdateTarget } from './push-updates.js';
 import { type Instance, ServerClients, type ServerClientsOptions } from './server-clients.js';
 import { formatRoute, ServerControl, type ServerControlOptions } from './server-control.js';
 import { formatArrival, type ServerListener } from './server-listener.js';
@@ -37,6 +38,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   readonly #clients: ServerClients;
   readonly #control: ServerControl;
   readonly #newcomers: Newcomers;
+  readonly #updates: PushUpdates;
   readonly #mux: ExternalMux;
   readonly #dataChannel: DataChannel;
   readonly #streams: StreamConnections;
@@ -61,6 +63,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       control,
       listenerOf: (link) => this.#listeners.get(link),
     });
+    this.#updates = new PushUpdates(clients, control);
   }
 
   handleLinkBatch(now: Instant, rx: PacketVector): readonly TunnelAction[] {
@@ -226,6 +229,22 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       this.#control.execute(now, instance, instance.modules.multi.sendControlMessage(now, text), actions);
     }
     return actions;
+  }
+
+  /**
+   * Changes what clients were pushed, while their tunnels stand: PUSH_UPDATE of OpenVPN 2.7. Options as for `push`, one each; `-name` takes
+   * an option away, `?` skips it where a client cannot change it; only options that OpenVPN lets be updated.
+   */
+  pushUpdate(
+    now: Instant,
+    target: PushUpdateTarget,
+    options: readonly string[],
+  ): { readonly result: PushUpdateResult; readonly actions: readonly TunnelAction[] } {
+    const actions: TunnelAction[] = [];
+    const result: PushUpdateResult = this.#ended
+      ? { ok: false, reason: 'the server is at its end' }
+      : this.#updates.send(now, target, options, actions);
+    return { result, actions: this.#withClosed(actions) };
   }
 
   /** Ends all clients and frees their keys. Idempotent. */

@@ -11,6 +11,8 @@ export type TunnelAction =
   | { readonly type: 'close-link'; readonly link: number }
   /** Client: the server has sent its options. Open the device, set addresses and routes. */
   | { readonly type: 'configure'; readonly imported: ImportedOptions }
+  /** Client: the server has changed its options. Make addresses and routes agree with them; the device stays. */
+  | { readonly type: 'reconfigure'; readonly imported: ImportedOptions }
   /** Server: judge a client key by its metadata, and answer with `handleClientKeyVerdict`. */
   | {
       readonly type: 'verify-client-key';

@@ -26,6 +26,8 @@ export interface TunnelDriverOptions {
   readonly verifyClientKey?: (action: Extract<TunnelAction, { type: 'verify-client-key' }>) => Promise<void>;
   /** A client's options have arrived: set up the interface. A rejection ends the run with that error. */
   readonly configure?: (imported: ImportedOptions) => Promise<void>;
+  /** They have changed while the tunnel stands. A rejection ends the run with that error. */
+  readonly reconfigure?: (imported: ImportedOptions) => Promise<void>;
 }
 
 /** The part of a run that a driver needs. */
@@ -113,6 +115,9 @@ export class TunnelDriver {
         return;
       case 'configure':
         this.#options.configure?.(action.imported).catch(this.#fail);
+        return;
+      case 'reconfigure':
+        this.#options.reconfigure?.(action.imported).catch(this.#fail);
         return;
       case 'verify-client-key':
         this.#options.verifyClientKey?.(action).catch(this.#fail);

@@ -45,6 +45,21 @@ describe('routes that this process puts into the system', () => {
     expect(calls).toHaveLength(4);
   });
 
+  test('change to others: what stays is not touched, what goes goes before what comes', async () => {
+    const { program, calls } = fakeIp();
+    const keeper = new RouteKeeper(() => {}, program);
+    const other: HostRoute = { ...ROUTE, network: '10.2.0.0' };
+    await keeper.add([ROUTE, IPV6]);
+    calls.splice(0);
+    await keeper.change([other, IPV6]);
+    expect(calls).toEqual(['route del 10.1.0.0/16 via 10.8.0.1', 'route add 10.2.0.0/16 via 10.8.0.1']);
+    calls.splice(0);
+    await keeper.change([other, IPV6]);
+    expect(calls).toEqual([]);
+    await keeper.removeAll();
+    expect(calls).toEqual(['route del 10.2.0.0/16 via 10.8.0.1', 'route del fd01::/32 dev tun7 metric 5']);
+  });
+
   test('are left alone where they stood before', async () => {
     const lines: string[] = [];
     const exists = new IpCommandError('RTNETLINK answers: File exists');

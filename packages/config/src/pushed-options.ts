@@ -6,6 +6,7 @@ import { optionsError } from './option-reader.js';
 import { type CompressionAlgorithm, isStub } from './options/compression-options.js';
 import type { DnsOptions, Ifconfig, IfconfigIpv6, RouteOptions, Topology } from './options/device-options.js';
 import type { PullFilter } from './options/server-options.js';
+import { filterPulled } from './pull-filter.js';
 import { PUSH_OPTIONS, type Statement } from './statement.js';
 import { tokeniseLine } from './tokenise-line.js';
 
@@ -66,7 +67,13 @@ export interface PulledOptions {
  * connection must not go on (a `pull-filter reject` matched, or framing or keying was pushed that is not supported).
  */
 export type PulledResult =
-  | { readonly ok: true; readonly pulled: PulledOptions; readonly log: readonly string[] }
+  | {
+      readonly ok: true;
+      readonly pulled: PulledOptions;
+      /** The options as they came that passed and were good: what a PUSH_UPDATE changes. */
+      readonly accepted: readonly string[];
+      readonly log: readonly string[];
+    }
   | { readonly ok: false; readonly reason: string; readonly log: readonly string[] };
 
 /** Options whose refusal would leave both ends with different packets. */
@@ -87,26 +94,35 @@ const BAD_COMPRESSION =
 export function parsePushReply(options: readonly string[], policy: PullPolicy): PulledResult {
   const draft = emptyDraft();
   const log: string[] = [];
+  const accepted: string[] = [];
   if (options.length > MAX_PULLED_OPTIONS) {
     return { ok: false, reason: `the server pushed more than ${MAX_PULLED_OPTIONS} options`, log };
   }
   for (const [index, text] of options.entries()) {
-    const filtered = filter(text, policy.pullFilters);
+    const filtered = filterPulled(text, policy.pullFilters);
     if (filtered !== undefined) log.push(filtered.line);
     if (filtered?.action === 'reject') return { ok: false, reason: filtered.line, log };
     if (filtered?.action === 'ignore') continue;
-    const fatal = takePushed(draft, text, index + 1, policy, log);
-    if (fatal !== undefined) return { ok: false, reason: fatal, log };
+    const taken = takePushed(draft, text, index + 1, policy, log);
+    if (taken === 'good') accepted.push(text);
+    else if (taken !== undefined) return { ok: false, reason: taken.fatal, log };
   }
   log.push(...draft.warnings);
   if (policy.compressionStubsOnly && !isStub(draft.compression?.algorithm)) {
     log.push("Compression is not allowed since allow-compression is set to 'stub-only'");
     return { ok: false, reason: BAD_COMPRESSION, log };
   }
-  return { ok: true, pulled: deepFreeze(collect(draft)), log };
+  return { ok: true, pulled: deepFreeze(collect(draft)), accepted, log };
 }
 
-function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy, log: string[]): string | undefined {
+/** Whether the option is good; undefined: it is left out and the connection goes on without it. */
+function takePushed(
+  draft: Draft,
+  text: string,
+  line: number,
+  policy: PullPolicy,
+  log: string[],
+): 'good' | { readonly fatal: string } | undefined {
   const origin = { file: PUSH_OPTIONS, line };
   const tokens = tokeniseLine(text, `${PUSH_OPTIONS}:${line}`);
   if (!tokens.ok) {
@@ -128,7 +144,7 @@ function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy
     case 'good': {
       log.push(...verdict.notices);
       const reason = applyStatement(draft, statement);
-      if (reason === undefined) return undefined;
+      if (reason === undefined) return 'good';
       log.push(optionsError(`${reason} (${PUSH_OPTIONS}:${line})`));
       return nonWorking(name, text);
     }
@@ -136,28 +152,13 @@ function takePushed(draft: Draft, text: string, line: number, policy: PullPolicy
 }
 
 /** Why a connection cannot work without an option that is refused, if it cannot. */
-function nonWorking(name: string, text: string): string | undefined {
-  if (FRAMING.has(name)) return BAD_COMPRESSION;
+function nonWorking(name: string, text: string): { readonly fatal: string } | undefined {
+  if (FRAMING.has(name)) return { fatal: BAD_COMPRESSION };
   return KEYING.has(name)
-    ? `OPTIONS ERROR: server pushed protocol settings that are not known here and would result in a non-working connection ('${printable(text)}').`
+    ? {
+        fatal: `OPTIONS ERROR: server pushed protocol settings that are not known here and would result in a non-working connection ('${printable(text)}').`,
+      }
     : undefined;
-}
-
-function filter(
-  text: string,
-  filters: readonly PullFilter[],
-): { readonly action: PullFilter['action']; readonly line: string } | undefined {
-  const match = filters.find((candidate) => text.startsWith(candidate.text));
-  if (match === undefined) return undefined;
-  const shown = printable(text, 200);
-  switch (match.action) {
-    case 'accept':
-      return { action: 'accept', line: `Pushed option accepted by filter: '${shown}'` };
-    case 'ignore':
-      return { action: 'ignore', line: `Pushed option removed by filter: '${shown}'` };
-    case 'reject':
-      return { action: 'reject', line: `Pushed option rejected by filter: '${shown}'. Restarting.` };
-  }
 }
 
 function collect(draft: Draft): PulledOptions {

@@ -48,6 +48,7 @@ test('removes, replaces and adds', () => {
   expect(applyPushUpdate(pushed, ['-dhcp-option', 'route 10.2.0.0', 'route 10.3.0.0', 'keepalive 1 5'])).toEqual({
     ok: true,
     options: ['route-ipv6 fd00::/64', 'peer-id 3', 'route 10.2.0.0', 'route 10.3.0.0', 'ping 1', 'ping-restart 5'],
+    brought: ['route 10.2.0.0', 'route 10.3.0.0', 'ping 1', 'ping-restart 5'],
     log: [],
   });
   // A name is not a prefix.
@@ -62,7 +63,38 @@ test('what may not be updated is refused, or skipped where the server says that 
   expect(applyPushUpdate(['peer-id 3'], ['?cipher AES-128-GCM', '-?peer-id'])).toEqual({
     ok: true,
     options: ['peer-id 3'],
+    brought: [],
     log: [expect.stringContaining("'cipher'"), expect.stringContaining("'peer-id'")],
+  });
+});
+
+test('what an update brings and takes away again is gone', () => {
+  expect(applyPushUpdate(['route 10.1.0.0'], ['route 10.2.0.0', '-route'])).toMatchObject({ options: [], brought: [] });
+  expect(applyPushUpdate(['route 10.1.0.0'], ['-route', 'route 10.2.0.0'])).toMatchObject({
+    options: ['route 10.2.0.0'],
+  });
+});
+
+test('pull-filter counts for updates too: an ignored option changes nothing, a rejected one refuses the update', () => {
+  const filters = [
+    { action: 'accept', text: 'route 10.2' },
+    { action: 'ignore', text: 'route' },
+    { action: 'reject', text: 'dns' },
+  ] as const;
+  const pushed = ['route 10.1.0.0', 'topology subnet'];
+  expect(applyPushUpdate(pushed, ['route 10.3.0.0', '-route-ipv6', '-topology'], filters)).toEqual({
+    ok: true,
+    options: ['route 10.1.0.0'],
+    brought: [],
+    log: ["Pushed option removed by filter: 'route 10.3.0.0'", "Pushed option removed by filter: 'route-ipv6'"],
+  });
+  expect(applyPushUpdate(pushed, ['route 10.2.0.0'], filters)).toMatchObject({
+    options: ['topology subnet', 'route 10.2.0.0'],
+  });
+  expect(applyPushUpdate(pushed, ['-dns'], filters)).toEqual({
+    ok: false,
+    reason: "Pushed option rejected by filter: 'dns'. Restarting.",
+    log: [],
   });
 });
 

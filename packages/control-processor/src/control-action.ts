@@ -71,6 +71,8 @@ export type ControlAction =
    * refreshed auth-token) needs no answer.
    */
   | { readonly type: 'pull'; readonly options: readonly string[]; readonly first: boolean }
+  /** Client: options that the server changes while the tunnel stands, all parts joined, unfiltered, as `-route` or `?dns …`. */
+  | { readonly type: 'push-update'; readonly options: readonly string[] }
   /** The data channel's parameters are settled; keys follow. */
   | { readonly type: 'negotiated'; readonly options: NegotiatedOptions }
   /**
@@ -89,7 +91,7 @@ export type ControlAction =
   | { readonly type: 'retire-keys'; readonly keyId: number }
   /** The tunnel can carry data in both directions. Comes once for each session that takes over (`again` as above). */
   | { readonly type: 'connected'; readonly again: boolean }
-  /** A message that is not handled inside: INFO, INFO_PRE, CR_RESPONSE, AUTH_PENDING, PUSH_UPDATE. */
+  /** A message that is not handled inside: INFO, INFO_PRE, CR_RESPONSE, AUTH_PENDING. */
   | { readonly type: 'control-message'; readonly message: ControlMessage }
   /** Client: the server refused us. `message` is the parsed AUTH_FAILED (its reason, TEMP flags, challenge). */
   | { readonly type: 'auth-failed'; readonly message: Extract<ControlMessage, { readonly type: 'AUTH_FAILED' }> }

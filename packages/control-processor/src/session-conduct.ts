@@ -177,7 +177,7 @@ export class SessionConduct {
         outcome.add({ type: 'control-message', message });
         break;
       case 'PUSH_UPDATE':
-        if (pulls) outcome.add({ type: 'control-message', message });
+        if (pulls) this.connection.handlePushUpdate(session, text, message);
         break;
       case 'CR_RESPONSE':
         if (this.#options.role !== 'server') break;

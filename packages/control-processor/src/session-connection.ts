@@ -1,6 +1,12 @@
 import { EKM_LABEL_DYNAMIC_TLS_CRYPT, findDataCipher, KEY2_BYTES } from '@openvpnd/keygen';
 import { type Instant, type Log, NEVER } from '@openvpnd/sans-io';
-import { type ControlMessage, IV_PROTO_REQUEST_PUSH, peerInfoInteger, splitPushReply } from '@openvpnd/wire';
+import {
+  type ControlMessage,
+  IV_PROTO_PUSH_UPDATE,
+  IV_PROTO_REQUEST_PUSH,
+  peerInfoInteger,
+  splitPushReply,
+} from '@openvpnd/wire';
 import type { ControlOutcome } from './control-outcome.js';
 import type { ControlSpeech } from './control-speech.js';
 import { loggableText } from './control-text-log.js';
@@ -95,6 +101,19 @@ export class SessionConnection {
     }
   }
 
+  /** Client: a part of what the server changes about its options. OpenVPN 2.7: process_incoming_push_update(). */
+  handlePushUpdate(session: TlsSession, text: string, part: Extract<ControlMessage, { type: 'PUSH_UPDATE' }>): void {
+    const { outcome, log } = this.#parts;
+    if (!session.negotiated) {
+      log.warn('push.update-too-early', {});
+      return;
+    }
+    log.info('push.received', { text: loggableText(text) });
+    const joined = session.updates.handlePart(part);
+    if (!joined.ok) log.error('push.too-large', { reason: joined.reason });
+    else if (joined.value) outcome.add({ type: 'push-update', options: joined.value });
+  }
+
   /** Client: what the server's options decide. */
   completePull(now: Instant, pulled: PulledOptions): void {
     const { options, table, outcome, log } = this.#parts;
@@ -145,7 +164,14 @@ export class SessionConnection {
       return;
     }
     session.push.remember(now, messages);
+    session.takesUpdates = (peerInfoInteger(peer.peerInfo, 'IV_PROTO') & IV_PROTO_PUSH_UPDATE) !== 0;
     for (const message of messages) speech.say(now, session, message);
+  }
+
+  /** Server: whether the peer has its options and says that it takes changes of them. */
+  get takesPushUpdate(): boolean {
+    const { active } = this.#parts.table;
+    return active?.takesUpdates === true && !active.condemned;
   }
 
   /** Makes a session's first keys; false when they cannot be derived. */

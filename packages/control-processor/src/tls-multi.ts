@@ -159,6 +159,26 @@ export class TlsMulti {
     return this.#turn(now, () => this.#conduct.connection.sendPushReply(now, options));
   }
 
+  /**
+   * Server: whether `sendPushUpdate` can reach this client: it was pushed its options, and it has announced that it takes changes of them
+   * (IV_PROTO bit 12, OpenVPN 2.7).
+   */
+  get takesPushUpdate(): boolean {
+    return !this.#conduct.outcome.over && this.#conduct.connection.takesPushUpdate;
+  }
+
+  /**
+   * Server: changes pushed options while the tunnel stands. `messages` are from splitPushUpdate of wire. Nothing when the client does not
+   * take them.
+   */
+  sendPushUpdate(now: Instant, messages: readonly string[]): readonly ControlAction[] {
+    if (!this.takesPushUpdate) return NOTHING;
+    return this.#turn(now, () => {
+      for (const message of messages)
+        if (this.#table.active) this.#conduct.speech.say(now, this.#table.active, message);
+    });
+  }
+
   /** Client, after the first `pull`: what the server decided, from `readPulledOptions`. Installs the keys. */
   completePull(now: Instant, pulled: PulledOptions): readonly ControlAction[] {
     return this.#turn(now, () => this.#conduct.connection.completePull(now, pulled));

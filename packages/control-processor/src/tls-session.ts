@@ -11,6 +11,7 @@ import {
   P_CONTROL_HARD_RESET_SERVER_V2,
   P_CONTROL_SOFT_RESET_V1,
   type Parsed,
+  PushAssembly,
   parseControlPacket,
   SESSION_ID_BYTES,
   sessionIdHex,
@@ -65,6 +66,10 @@ export class TlsSession {
   readonly createdAt: Instant;
   readonly pull: PushPull;
   readonly push: PushService = new PushService();
+  /** Server: it has its options and has announced that it takes changes of them. */
+  takesUpdates = false;
+  /** Parts of a PUSH_UPDATE. */
+  readonly updates: PushAssembly = new PushAssembly();
   /** Key states whose peer was accepted. */
   readonly accepted: WeakSet<KeyState> = new WeakSet();
   /** The key state that was last told to be S_ACTIVE. */

@@ -89,6 +89,17 @@ export class RouteKeeper {
     }
   }
 
+  /**
+   * Makes the added routes those of `routes`, in order: those that stand stay, others go before the new ones come. Never throws for
+   * what the system refuses, as {@link add}.
+   */
+  async change(routes: readonly HostRoute[]): Promise<void> {
+    const wanted = new Set(routes.map(key));
+    await this.#remove(this.#added.filter((route) => !wanted.has(key(route))));
+    const standing = new Set(this.#added.map(key));
+    await this.add(routes.filter((route) => !standing.has(key(route))));
+  }
+
   /** Takes the present default routes of a family away, to be put back by {@link removeAll}. */
   async displaceDefault(family: 4 | 6): Promise<void> {
     const shown = await this.#ip.run(`-${family}`, 'route', 'show', 'default');
@@ -105,9 +116,7 @@ export class RouteKeeper {
 
   /** Removes what was added, last first, and restores what was displaced. Never throws: the interface may be gone. */
   async removeAll(): Promise<void> {
-    const added = this.#added.splice(0).reverse();
-    for (const route of added) this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
-    await this.#ip.each(added.map((route) => `route del ${words(route).join(' ')}`)).catch(() => {});
+    await this.#remove([...this.#added]);
     for (let route = this.#displaced.pop(); route !== undefined; route = this.#displaced.pop()) {
       const { family, words: parts } = route;
       this.#say(`net_route_v${family}_add: ${parts.join(' ')}`);
@@ -116,6 +125,20 @@ export class RouteKeeper {
       });
     }
   }
+
+  /** Last first. */
+  async #remove(routes: readonly HostRoute[]): Promise<void> {
+    const leaving = routes.toReversed();
+    for (const route of leaving) {
+      this.#added.splice(this.#added.indexOf(route), 1);
+      this.#say(`net_route_v${route.family}_del: ${describe(route)}`);
+    }
+    await this.#ip.each(leaving.map((route) => `route del ${words(route).join(' ')}`)).catch(() => {});
+  }
+}
+
+function key(route: HostRoute): string {
+  return `${route.family} ${words(route).join(' ')}`;
 }
 
 function words(route: HostRoute): string[] {

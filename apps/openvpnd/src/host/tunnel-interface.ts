@@ -22,6 +22,16 @@ export interface TunnelInterfaceOptions {
   readonly say: Say;
 }
 
+/** What was set up. */
+interface Standing {
+  readonly plan: TunnelPlanInput;
+  /** The system before our own routes could answer. */
+  readonly system: SystemRoutes;
+  readonly settings: InterfaceSettings;
+  readonly routes: RoutePlan;
+  readonly keeper: RouteKeeper;
+}
+
 /**
  * The tunnel's interface with its addresses and routes: brought up by a plan, taken down completely. It can outlive a restart
  * (`--persist-tun`) as long as the plan stays the same. OpenVPN: open_tun(), do_ifconfig(), do_route().
@@ -29,9 +39,7 @@ export interface TunnelInterfaceOptions {
 export class TunnelInterface {
   readonly #options: TunnelInterfaceOptions;
   #device: TunDevice | undefined;
-  #settings: InterfaceSettings | undefined;
-  #routes: RouteKeeper | undefined;
-  #plan = '';
+  #standing: Standing | undefined;
   /** The end of the change that runs now. */
   #changes: Promise<void> = Promise.resolve();
 
@@ -73,6 +81,16 @@ export class TunnelInterface {
     return this.#afterwards(() => this.#bringUp(plan, remoteHost));
   }
 
+  /**
+   * Makes addresses and routes agree with another plan while the device stays open. Nothing while there is no interface: it is being
+   * taken down.
+   *
+   * @throws IpCommandError when the interface cannot be set up
+   */
+  update(plan: TunnelPlanInput): Promise<void> {
+    return this.#afterwards(() => this.#update(plan));
+  }
+
   /** Removes routes and addresses and closes the device. Never throws. */
   takeDown(): Promise<void> {
     return this.#afterwards(() => this.#takeDown());
@@ -91,9 +109,8 @@ export class TunnelInterface {
 
   async #bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
     const { say } = this.#options;
-    const fingerprint = JSON.stringify([plan, remoteHost]);
-    if (this.#settings !== undefined && this.#device !== undefined) {
-      if (this.#plan === fingerprint) {
+    if (this.#standing !== undefined && this.#device !== undefined) {
+      if (sameValue([this.#standing.plan, this.#standing.system.remoteHost], [plan, remoteHost])) {
         say(`Preserving previous TUN/TAP instance: ${this.#device.name}`);
         return this.#device;
       }
@@ -104,29 +121,50 @@ export class TunnelInterface {
     const system = await surveySystem(remoteHost);
     const device = this.openDevice();
     const settings = planInterface(plan);
-    this.#settings = settings;
-    this.#plan = fingerprint;
-    if (!this.#options.ifconfigNoexec) await configureInterface(device.name, settings, say);
     const routes = planRoutes(plan, system, device.name);
-    this.#routes = new RouteKeeper(say);
-    if (!this.#options.routeNoexec) await this.#addRoutes(this.#routes, routes);
+    const keeper = new RouteKeeper(say);
+    this.#standing = { plan, system, settings, routes, keeper };
+    if (!this.#options.ifconfigNoexec) await configureInterface(device.name, settings, say);
+    if (!this.#options.routeNoexec) await this.#addRoutes(keeper, routes);
     return device;
+  }
+
+  async #update(plan: TunnelPlanInput): Promise<void> {
+    const { say, ifconfigNoexec, routeNoexec } = this.#options;
+    const [device, before] = [this.#device, this.#standing];
+    if (device === undefined || before === undefined) return;
+    const { system, keeper } = before;
+    const settings = planInterface(plan);
+    const routes = planRoutes(plan, system, device.name);
+    this.#standing = { ...before, plan, settings, routes };
+    const sameAddresses = sameValue(settings, before.settings);
+    // What was displaced comes back only with everything, and routes lead to nowhere without the address under them.
+    if (sameAddresses && sameValue(routes.displaceDefault, before.routes.displaceDefault)) {
+      if (routeNoexec) return;
+      for (const warning of routes.warnings) say(warning);
+      await keeper.change(routes.routes);
+      return;
+    }
+    await keeper.removeAll();
+    if (!sameAddresses && !ifconfigNoexec) {
+      await unconfigureInterface(device.name, before.settings, say);
+      await configureInterface(device.name, settings, say);
+    }
+    if (!routeNoexec) await this.#addRoutes(keeper, routes);
   }
 
   async #takeDown(): Promise<void> {
     const { say } = this.#options;
-    const device = this.#device;
-    await this.#routes?.removeAll();
-    this.#routes = undefined;
+    const [device, standing] = [this.#device, this.#standing];
+    this.#standing = undefined;
+    await standing?.keeper.removeAll();
     if (device === undefined) return;
     say('Closing TUN/TAP interface');
-    if (this.#settings !== undefined && !this.#options.ifconfigNoexec) {
-      await unconfigureInterface(device.name, this.#settings, say);
+    if (standing !== undefined && !this.#options.ifconfigNoexec) {
+      await unconfigureInterface(device.name, standing.settings, say);
     }
     device.close();
     this.#device = undefined;
-    this.#settings = undefined;
-    this.#plan = '';
   }
 
   async #addRoutes(keeper: RouteKeeper, plan: RoutePlan): Promise<void> {
@@ -138,6 +176,10 @@ export class TunnelInterface {
     for (const family of plan.displaceDefault) await keeper.displaceDefault(family);
     await keeper.add(instead);
   }
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 async function surveySystem(remoteHost: SystemRoutes['remoteHost']): Promise<SystemRoutes> {

@@ -202,6 +202,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Push.
   'push.received': { verb: USUAL, text: (f) => `PUSH: Received control message: '${f.text}'` },
   'push.too-large': { verb: ALWAYS, text: (f) => `PUSH: the server's options are refused: ${f.reason}` },
+  'push.update-too-early': { verb: ALWAYS, text: () => 'PUSH: a PUSH_UPDATE before the options themselves is ignored' },
   'push.no-reply': { verb: ALWAYS, text: (f) => `No reply from server to push requests in ${f.seconds}s` },
   'push.unsupported-option': {
     verb: ALWAYS,

@@ -114,6 +114,11 @@ export class SimClient {
     return this.#plan !== undefined && this.#run?.tunnel.connected === true;
   }
 
+  /** How its device and routes are to be, while it has some. */
+  get plan(): TunnelPlanInput | undefined {
+    return this.#plan;
+  }
+
   /** Its addresses in the tunnel, while it has some. */
   get addresses(): { readonly ipv4: string | undefined; readonly ipv6: string | undefined } {
     return { ipv4: this.#plan?.ifconfig?.local, ipv6: this.#plan?.ifconfigIpv6?.address };
@@ -189,6 +194,10 @@ export class SimClient {
         this.connectedAt.push(world.clock.now());
         world.journal.add(name, 'up');
         return this.device;
+      },
+      reconfigure: (imported) => {
+        this.#plan = imported.plan;
+        world.journal.add(name, 'reconfigured');
       },
       ended: (info) => this.#handleEnd(info),
     });

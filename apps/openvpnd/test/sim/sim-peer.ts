@@ -3,6 +3,7 @@ import { ADDRESS_LINK } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import type { SimLink, SimTun } from '@openvpnd/testkit';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
+import type { ImportedOptions } from '../../src/import-options.js';
 import type { TunnelAction } from '../../src/tunnel-action.js';
 import { tunnelVector } from '../../src/tunnel-vector.js';
 import type { SimWorld } from './sim-world.js';
@@ -22,6 +23,7 @@ export class SimRun<T extends EndableTunnel> {
   readonly #world: SimWorld;
   readonly #loop: EventLoop<TunnelAction>;
   readonly #configure: ((action: Extract<TunnelAction, { type: 'configure' }>) => SimTun) | undefined;
+  readonly #reconfigure: ((imported: ImportedOptions) => void) | undefined;
   readonly #ended: (info: SignalInfo) => void;
   #stopped = false;
 
@@ -34,6 +36,8 @@ export class SimRun<T extends EndableTunnel> {
     readonly device?: SimTun;
     /** Answers with the device that the tunnel shall have. */
     readonly configure?: (action: Extract<TunnelAction, { type: 'configure' }>) => SimTun;
+    /** The server has changed its options. */
+    readonly reconfigure?: (imported: ImportedOptions) => void;
     /** The tunnel raised a signal. Everything is stopped and closed already. */
     readonly ended: (info: SignalInfo) => void;
   }) {
@@ -42,6 +46,7 @@ export class SimRun<T extends EndableTunnel> {
     this.tunnel = tunnel;
     this.link = link;
     this.#configure = options.configure;
+    this.#reconfigure = options.reconfigure;
     this.#ended = options.ended;
     this.#loop = new EventLoop<TunnelAction>({
       clock: world.clock.sibling(),
@@ -95,6 +100,9 @@ export class SimRun<T extends EndableTunnel> {
         return;
       case 'configure':
         if (this.#configure) this.#loop.setDevice(this.#configure(action));
+        return;
+      case 'reconfigure':
+        this.#reconfigure?.(action.imported);
         return;
       case 'verify-client-key':
         throw new Error('no simulated server has --tls-crypt-v2-verify');
