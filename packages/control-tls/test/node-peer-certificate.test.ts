@@ -21,9 +21,8 @@ const { certificates } = JSON.parse(readFileSync(new URL('./vectors/certificates
 describe('what is told of a certificate is what OpenVPN tells', () => {
   it.each(certificates)('$subject', (row) => {
     const der = new X509Certificate(row.pem).raw;
-    const read = readPeerCertificate(der, 3);
+    const read = readPeerCertificate(der);
     expect(read).toMatchObject({
-      depth: 3,
       subject: row.subject,
       issuer: row.issuer,
       commonName: row.commonName,
@@ -42,7 +41,7 @@ describe('what is told of a certificate is what OpenVPN tells', () => {
     // The tab of "new<tab>tab" becomes NUL; the signature is not looked at here.
     const at = Buffer.from(der).indexOf('new\ttab');
     der[at + 3] = 0;
-    const read = readPeerCertificate(der, 0);
+    const read = readPeerCertificate(der);
     expect(read.commonName).toBeUndefined();
     expect(read.subject).toBe('O=a\\09tab\\\\x, CN=new\\00tab');
   });
@@ -50,7 +49,7 @@ describe('what is told of a certificate is what OpenVPN tells', () => {
   it('throws on anything else', () => {
     const der = new X509Certificate(certificates[0]!.pem).raw;
     for (let length = 0; length < der.length; length += 17) {
-      expect(() => readPeerCertificate(der.subarray(0, length), 0)).toThrow();
+      expect(() => readPeerCertificate(der.subarray(0, length))).toThrow();
     }
   });
 });

@@ -2,7 +2,7 @@ import { connect, createSecureContext, type SecureContext } from 'node:tls';
 import type { TlsEngine, TlsEngineFactory } from '../ports.js';
 import { type BeginHandshake, NodeTlsEngine } from './node-tls-engine.js';
 import { type NodeTlsOptions, secureContextOptions } from './node-tls-options.js';
-import { ServerPool } from './server-pool.js';
+import { ServerHandshakes } from './server-handshakes.js';
 
 /** A {@link TlsEngineFactory} whose certificates can be exchanged while it is in use. */
 export interface NodeTlsEngineFactory extends TlsEngineFactory {
@@ -31,21 +31,21 @@ export function nodeTlsEngineFactory(options: NodeTlsOptions): NodeTlsEngineFact
 
 class Credentials {
   readonly #clientContext: SecureContext;
-  readonly #servers: ServerPool;
+  readonly #server: ServerHandshakes;
   readonly #namelessClients: boolean;
 
   constructor(options: NodeTlsOptions) {
     const context = secureContextOptions(options);
     const verifyClient = options.verifyClient ?? 'require';
     this.#clientContext = createSecureContext(context);
-    this.#servers = new ServerPool(context, verifyClient !== 'none');
+    this.#server = new ServerHandshakes(context, verifyClient !== 'none');
     this.#namelessClients = verifyClient !== 'require';
   }
 
   createEngine(role: 'client' | 'server', wake: () => void): TlsEngine {
     return new NodeTlsEngine({
       wake,
-      begin: role === 'client' ? this.#connect : (carrier, handshake) => this.#servers.begin(carrier, handshake),
+      begin: role === 'client' ? this.#connect : (carrier, handshake) => this.#server.begin(carrier, handshake),
       namelessAllowed: role === 'server' && this.#namelessClients,
     });
   }

@@ -1,13 +1,16 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { PeerCertificate, TlsEngine, TlsEvent } from '../ports.js';
-import { describeKey, readPeerCertificate } from './peer-certificate.js';
+import type { TlsEngine, TlsEvent } from '../ports.js';
+import { type KnownCertificate, KnownCertificates } from './known-certificates.js';
 import { verificationFailure } from './verification-failure.js';
 
 /** TLSPlaintext.length. RFC 8446, section 5.1. */
 const MAX_RECORD_BYTES = 16_384;
 /** Certificates of a chain that are looked at; OpenSSL's own limit is larger than any honest chain too. */
 const MAX_CHAIN_LENGTH = 100;
+
+/** Of all engines of this thread. */
+const knownCertificates = new KnownCertificates();
 
 /** What starts a handshake over `carrier`: exactly one of the two is called later, unless `release` came first. */
 export type BeginHandshake = (
@@ -136,13 +139,14 @@ export class NodeTlsEngine implements TlsEngine {
       this.#refuse({ type: 'failed', reason: 'the certificate of the peer cannot be read' });
       return;
     }
+    const facts = chain.map((one, depth) => ({ depth, ...one.facts }));
     const nameless = chain.length === 0;
     if (nameless && !this.#parts.namelessAllowed) {
       this.#refuse({ type: 'failed', reason: 'peer did not return a certificate' });
       return;
     }
     if (!nameless && socket.authorized !== true) {
-      this.#refuse(verificationFailure(String(socket.authorizationError ?? 'UNSPECIFIED'), chain));
+      this.#refuse(verificationFailure(String(socket.authorizationError ?? 'UNSPECIFIED'), facts));
       return;
     }
     socket.disableRenegotiation();
@@ -153,8 +157,8 @@ export class NodeTlsEngine implements TlsEngine {
       type: 'secure',
       version: socket.getProtocol() ?? '',
       cipher: socket.getCipher().name,
-      detail: describeSession(socket, chain),
-      certificates: chain,
+      detail: describeSession(socket, chain[0]),
+      certificates: facts,
     });
   }
 
@@ -243,12 +247,12 @@ function plainView(buffer: Buffer): Uint8Array {
 }
 
 /** From the peer's own certificate upwards; undefined when one cannot be read. */
-function peerChain(socket: TLSSocket): readonly PeerCertificate[] | undefined {
-  const chain: PeerCertificate[] = [];
+function peerChain(socket: TLSSocket): readonly KnownCertificate[] | undefined {
+  const chain: KnownCertificate[] = [];
   try {
     let certificate = socket.getPeerCertificate(true);
     while (certificate?.raw !== undefined && chain.length < MAX_CHAIN_LENGTH) {
-      chain.push(readPeerCertificate(certificate.raw, chain.length));
+      chain.push(knownCertificates.read(certificate.raw));
       // A self-signed certificate is its own issuer.
       if (
         certificate.issuerCertificate === certificate ||
@@ -265,9 +269,8 @@ function peerChain(socket: TLSSocket): readonly PeerCertificate[] | undefined {
 }
 
 /** OpenVPN: print_details(). */
-function describeSession(socket: TLSSocket, chain: readonly PeerCertificate[]): string {
-  const own = chain[0];
-  const parts = own === undefined ? [] : [describeKey(own.raw)];
+function describeSession(socket: TLSSocket, own: KnownCertificate | undefined): string {
+  const parts = own === undefined ? [] : [own.key];
   // Only the client's end is told of it.
   const ephemeral = socket.getEphemeralKeyInfo() as { name?: string; size?: number; type?: string } | null;
   if (ephemeral?.size !== undefined) {

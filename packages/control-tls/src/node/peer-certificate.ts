@@ -64,12 +64,11 @@ const SIGNATURES: Readonly<Record<string, string>> = {
 };
 
 /** Reads a certificate of the peer. Throws on DER that OpenSSL takes and the parser does not: the caller refuses the peer. */
-export function readPeerCertificate(der: Uint8Array, depth: number): PeerCertificate {
+export function readPeerCertificate(der: Uint8Array): Omit<PeerCertificate, 'depth'> {
   const raw = Uint8Array.from(der);
   const { tbsCertificate } = AsnConvert.parse(raw, Certificate);
   const extensions = tbsCertificate.extensions ?? [];
   return {
-    depth,
     raw,
     subject: oneLine(tbsCertificate.subject),
     issuer: oneLine(tbsCertificate.issuer),
