@@ -50,7 +50,8 @@ function start() {
   const { tunnel } = composeClient({
     options,
     entry,
-    remote,
+    addresses: [remote],
+    raceDelayMs: 0,
     engines,
     wraps,
     credentials: undefined,

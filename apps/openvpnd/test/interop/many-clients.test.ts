@@ -1,8 +1,11 @@
-import { Lab, labReady, ping } from '@openvpnd/testkit/node';
+import { fileURLToPath } from 'node:url';
+import { clientConfig, Lab, labReady, ping, startPing, writeConfig } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
+/** Many clients in one process. */
+const CROWD = fileURLToPath(new URL('../../../../bench/crowd-clients.mjs', import.meta.url));
 /** Both programs as clients of one server. */
 const FIVE: readonly Program[] = ['openvpn', 'openvpnd', 'openvpn', 'openvpnd', 'openvpn'];
 
@@ -26,6 +29,33 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
       const neighbour = await ping(site.clientPlaces[0], addresses[1], { count: 2, interval: 0.2 });
       expect(neighbour.received).toBe(0);
     }));
+
+  test.each(['openvpnd', 'openvpn'] as const)(
+    'a crowd of 40 comes at once to %s, and who is there loses nothing',
+    (program) =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls, { clients: 2 });
+        // Stock's own limit on first packets is 100 in ten seconds.
+        await site.startServer(program, ['duplicate-cn']);
+        await site.connectClient('openvpn', 0);
+        const { cert, key } = await tls.client('crowd');
+        const file = writeConfig(
+          lab.directory,
+          'crowd.conf',
+          clientConfig({
+            identity: { ca: tls.pki.ca, cert, key },
+            proto: site.proto,
+            remote: site.serverAddresses.ipv4,
+          }),
+        );
+        const pings = startPing(site.clientPlaces[0], '10.8.0.1', { interval: 0.05 });
+        const crowd = site.clientPlaces[1].start(process.execPath, [CROWD, '--config', file, '--count', '40']);
+        const [line] = await crowd.waitForLine(/^\{"connected".*$/, 60_000);
+        expect(JSON.parse(line)).toMatchObject({ connected: 40 });
+        const { sent, received } = await pings.finish();
+        expect(received).toBe(sent);
+      }),
+  );
 
   test('client-to-client reaches every neighbour over IPv4 and IPv6', () =>
     Lab.use(async (lab) => {
