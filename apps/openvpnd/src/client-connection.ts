@@ -11,6 +11,7 @@ import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
 import { linkFactory } from './link-factories.js';
+import { applyPulledSocketOptions } from './pulled-socket-options.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
 import { TunnelDriver } from './tunnel-driver.js';
@@ -81,7 +82,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     tunnel,
     tunMtu: entry.tunMtuMax,
     configure: async (imported) => {
-      if (imported.pulled.tcpNoDelay) for (const link of links) link.setNoDelay?.();
+      applyPulledSocketOptions(links, imported.pulled, say);
       const device = await tunnelInterface.bringUp(imported.plan, peer());
       if (driver.stopped) return;
       driver.setDevice(device);

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
+import { hasNativeAddon, type PassedSocket, takePassedSockets } from '@openvpnd/packet-io';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
@@ -48,6 +49,13 @@ export async function runDaemon(argv: readonly string[], hooks: DaemonHooks = {}
   const privileges = new Privileges();
   const startDirectory = process.cwd();
   let pidFile: string | undefined;
+  let passedSockets: readonly PassedSocket[];
+  try {
+    passedSockets = hasNativeAddon() ? takePassedSockets(process.env) : [];
+  } catch (error) {
+    if (!isOperational(error)) throw error;
+    return complain([error.message]);
+  }
   try {
     for (;;) {
       // Relative paths of a second reading count from where the first one started.
@@ -63,7 +71,7 @@ export async function runDaemon(argv: readonly string[], hooks: DaemonHooks = {}
         }
         pidFile = read.options.process.pidFile;
       }
-      const info = await runOnce(read, inbox, privileges, hooks);
+      const info = await runOnce(read, inbox, privileges, hooks, passedSockets);
       if (info === undefined) return EXIT_ERROR;
       if (bug.seen) return EXIT_ERROR;
       if (info.signal !== 'SIGHUP') return EXIT_GOOD;
@@ -192,6 +200,7 @@ async function runOnce(
   inbox: SignalInbox,
   privileges: Privileges,
   hooks: DaemonHooks,
+  passedSockets: readonly PassedSocket[],
 ): Promise<SignalInfo | undefined> {
   const clock = nodeClock();
   const epoch = Date.now() - clock.now();
@@ -202,11 +211,15 @@ async function runOnce(
     inbox,
     privileges,
     files,
+    passedSockets,
     clock,
     random: systemRandom,
     unixTime: (now) => Math.floor((epoch + now) / 1000),
   };
   for (const line of versionLines().slice(0, 2)) log.say(1, line);
+  if (passedSockets.length > 0 && options.mode !== 'server') {
+    log.say(1, 'NOTE: LISTEN_FDS is for servers: the passed sockets are not used');
+  }
   const tunnelInterface = nativeInterface(run);
   try {
     privileges.prepare(options, (line) => log.say(1, line));

@@ -89,6 +89,9 @@ function importFiltered(
     lines.push('OPTIONS IMPORT: route options modified');
   if (pulled.routes.gateway !== undefined) lines.push('OPTIONS IMPORT: route-related options modified');
   if (pulled.dns.dhcpOptions.length > 0) lines.push('OPTIONS IMPORT: --ip-win32 and/or --dhcp-option options modified');
+  if (pulled.sendBufferBytes !== undefined || pulled.receiveBufferBytes !== undefined) {
+    lines.push('OPTIONS IMPORT: --sndbuf/--rcvbuf options modified');
+  }
   if (pulled.tcpNoDelay) lines.push('OPTIONS IMPORT: --socket-flags option modified');
   if (pulled.exitNotify !== undefined && entry.protocol.transport === 'tcp') {
     lines.push('OPTIONS IMPORT: --explicit-exit-notify can only be used with --proto udp');

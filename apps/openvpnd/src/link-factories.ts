@@ -1,7 +1,14 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { LinkFactory } from '@openvpnd/external-mux';
-import { datagramLinks, tcpLinks } from '@openvpnd/external-mux/node';
-import { openUdpLink } from '@openvpnd/packet-io';
+import { datagramLinks, type TcpLinkOptions, tcpLinks } from '@openvpnd/external-mux/node';
+import {
+  duplicateSocket,
+  openTcpSocket,
+  openUdpLink,
+  type PassedSocket,
+  type SocketSettings,
+  setSocket,
+} from '@openvpnd/packet-io';
 import { MAX_SILENT_CONNECTIONS } from './compose-server.js';
 import { tunnelVector } from './tunnel-vector.js';
 
@@ -10,20 +17,19 @@ import { tunnelVector } from './tunnel-vector.js';
  * there are: whoever opens a link knows only the port.
  *
  * @param nextId gives an id that no open link of the process has
+ * @param passed a socket that stands open already, to listen at
  */
-export function linkFactory(options: Options, entry: ConnectionEntry, nextId: () => number): LinkFactory {
+export function linkFactory(
+  options: Options,
+  entry: ConnectionEntry,
+  nextId: () => number,
+  passed?: PassedSocket,
+): LinkFactory {
   const { link, server } = options;
+  const settings = socketSettings(entry);
   if (entry.protocol.transport === 'udp') {
-    const { sendBufferBytes, receiveBufferBytes } = entry.socket;
-    return datagramLinks({
-      nextId,
-      open: (where) =>
-        openUdpLink({
-          ...where,
-          ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
-          ...(receiveBufferBytes === undefined ? {} : { receiveBufferBytes }),
-        }),
-    });
+    const open = passed === undefined ? settings : { ...settings, descriptor: passed.fd };
+    return datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...open }) });
   }
   return tcpLinks({
     nextId,
@@ -32,6 +38,37 @@ export function linkFactory(options: Options, entry: ConnectionEntry, nextId: ()
     // With one peer alone the tunnel slows down with it; where there are many, one must not slow down the others.
     whenFull: server === undefined ? 'refuse' : 'drop',
     noDelay: entry.socket.noDelay,
+    resizeBuffers: setSocket,
     ...(server === undefined ? {} : { maxConnections: server.maxClients + MAX_SILENT_CONNECTIONS }),
+    ...streamSockets(settings, passed),
   });
+}
+
+/** What node:net cannot do for itself: settings, and sockets from elsewhere. */
+function streamSockets(settings: SocketSettings, passed: PassedSocket | undefined): Pick<TcpLinkOptions, 'openSocket'> {
+  if (passed !== undefined) {
+    return {
+      openSocket: () => {
+        const fd = duplicateSocket(passed.fd);
+        setSocket(fd, settings);
+        return fd;
+      },
+    };
+  }
+  if (Object.keys(settings).length === 0) return {};
+  return {
+    openSocket: ({ family, local, ipv6Only }) =>
+      openTcpSocket({ ...settings, family, ipv6Only, ...(local === undefined ? {} : { local }) }),
+  };
+}
+
+function socketSettings({ socket }: ConnectionEntry): SocketSettings {
+  const { sendBufferBytes, receiveBufferBytes, mark, bindDevice, mtuDiscovery } = socket;
+  return {
+    ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
+    ...(receiveBufferBytes === undefined ? {} : { receiveBufferBytes }),
+    ...(mark === undefined ? {} : { mark }),
+    ...(bindDevice === undefined ? {} : { bindDevice }),
+    ...(mtuDiscovery === undefined ? {} : { mtuDiscovery }),
+  };
 }

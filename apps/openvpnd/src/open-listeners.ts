@@ -7,7 +7,9 @@ import {
   type LinkSocket,
 } from '@openvpnd/external-mux';
 import { ADDRESS_FAMILY, type LinkAddress } from '@openvpnd/memory';
+import type { PassedSocket } from '@openvpnd/packet-io';
 import { resolveHost } from './host/resolve.js';
+import { assignSockets } from './passed-sockets.js';
 import type { Run } from './run.js';
 
 /** Who is told of what comes of the listeners. Each is known by its place in the list. */
@@ -17,35 +19,38 @@ export interface ListenerSink {
 }
 
 /** What opening needs of a run. */
-export type ListeningRun = Pick<Run, 'log'>;
+export type ListeningRun = Pick<Run, 'log' | 'passedSockets'>;
 
 /**
  * Opens every listener at all of its addresses, in their order, and tells the log as OpenVPN does. An address that cannot be bound is fatal,
  * unless it is one of several of a host name: then it is a warning, and fatal only if none of them can be bound (`bind-policy any`, the default).
- * OpenVPN: link_socket_init_phase1() and 2, for each socket.
+ * Sockets that systemd has passed are used where they belong. OpenVPN: link_socket_init_phase1() and 2, for each socket.
  *
- * @param factoryOf opens the sockets of a listener
+ * @param factoryOf opens the sockets of a listener, or one that stands open already
  * @returns what closes them all; the links that came of them are the sink's
  * @throws LinkError, PacketIoError, ResolveError with OpenVPN's message; then nothing is open
  */
 export async function openListeners(
   run: ListeningRun,
   listeners: readonly Listener[],
-  factoryOf: (listener: Listener) => LinkFactory,
+  factoryOf: (listener: Listener, passed: PassedSocket | undefined) => LinkFactory,
   sink: ListenerSink,
 ): Promise<LinkListener> {
+  const passed = assignSockets(listeners, run.passedSockets);
   const open: LinkListener[] = [];
   const close = (): void => {
     for (const listener of open.splice(0)) listener.close();
   };
   try {
     for (const [index, listener] of listeners.entries()) {
-      const factory = factoryOf(listener);
-      const places = await placesOf(listener);
+      const places: readonly Place[] =
+        passed[index].length > 0
+          ? passed[index].map((socket) => ({ where: { local: socket.local }, factory: factoryOf(listener, socket) }))
+          : (await placesOf(listener)).map((where) => ({ where, factory: factoryOf(listener, undefined) }));
       const failures: Error[] = [];
       for (const place of places) {
         try {
-          open.push(await listen(run, listener, factory, place, (link, remote) => sink.link(link, remote, index)));
+          open.push(await listen(run, listener, place, (link, remote) => sink.link(link, remote, index)));
         } catch (error) {
           if (places.length === 1 || listener.bindPolicy === 'all') throw error;
           failures.push(error as Error);
@@ -61,6 +66,12 @@ export async function openListeners(
   return { close };
 }
 
+/** One socket of a listener. */
+interface Place {
+  readonly where: LinkListenOptions;
+  readonly factory: LinkFactory;
+}
+
 /** The addresses of a listener: all that its name has, each once; without a name every address of the machine, which is one place. */
 async function placesOf(listener: Listener): Promise<readonly LinkListenOptions[]> {
   const { localHost: host, localPort: port, bindIpv6Only: ipv6Only } = listener;
@@ -74,17 +85,16 @@ async function placesOf(listener: Listener): Promise<readonly LinkListenOptions[
 function listen(
   run: ListeningRun,
   listener: Listener,
-  factory: LinkFactory,
-  place: LinkListenOptions,
+  { where, factory }: Place,
   arrived: (link: LinkSocket, remote: LinkAddress | undefined) => void,
 ): Promise<LinkListener> {
   const say = (line: string): void => run.log.say(1, line);
   return new Promise((resolve, reject) => {
     const opened = factory.listen(
-      { ...place, backlog: listener.backlog },
+      { ...where, backlog: listener.backlog },
       {
         listening: (local) => {
-          if (place.local === undefined && place.family === undefined && local[ADDRESS_FAMILY] === 4) {
+          if (where.local === undefined && where.family === undefined && local[ADDRESS_FAMILY] === 4) {
             say('NOTE: this system has no IPv6: listening on IPv4 alone');
           }
           describe(listener, factory, local, say);

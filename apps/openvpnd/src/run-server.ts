@@ -71,13 +71,18 @@ export async function runServer(
   let open: LinkListener | undefined;
   let lastLinkId = 0;
   try {
-    open = await openListeners(run, listeners, (listener) => linkFactory(options, listener, () => ++lastLinkId), {
-      link: (link, remote, listener) => {
-        if (remote === undefined) tunnel.addLink(link.id, listener);
-        driver.addLink(link);
-        if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
+    open = await openListeners(
+      run,
+      listeners,
+      (listener, passed) => linkFactory(options, listener, () => ++lastLinkId, passed),
+      {
+        link: (link, remote, listener) => {
+          if (remote === undefined) tunnel.addLink(link.id, listener);
+          driver.addLink(link);
+          if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
+        },
       },
-    });
+    );
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -111,6 +116,7 @@ export function nativeInterface(run: Run): TunnelInterface {
   const { device, routes } = run.options;
   return new TunnelInterface({
     open: () => openTun({ name: device.name, ...(device.node === undefined ? {} : { devNode: device.node }) }),
+    txQueueLength: device.txQueueLength,
     ifconfigNoexec: device.ifconfigNoexec,
     routeNoexec: routes.noexec,
     say: (line) => run.log.say(1, line),

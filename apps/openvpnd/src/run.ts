@@ -1,5 +1,6 @@
 import type { Options } from '@openvpnd/config';
 import type { Clock } from '@openvpnd/event-loop';
+import type { PassedSocket } from '@openvpnd/packet-io';
 import type { Instant, Random } from '@openvpnd/sans-io';
 import type { Privileges } from './host/privileges.js';
 import type { SignalInbox } from './host/signals.js';
@@ -14,6 +15,8 @@ export interface Run {
   readonly privileges: Privileges;
   /** Opened once, before privileges are given up. */
   readonly files: StateFiles;
+  /** Sockets that systemd has opened for a server. They outlive the run. */
+  readonly passedSockets: readonly PassedSocket[];
   readonly clock: Clock;
   readonly random: Random;
   /** The instant in whole seconds of Unix time. Steps of the system's clock do not reach it. */

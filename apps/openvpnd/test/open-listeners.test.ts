@@ -34,9 +34,14 @@ class FakeSystem {
 
   open(text: string): ReturnType<typeof openListeners> {
     const log = { say: (_verb: number, line: string) => this.lines.push(line), events: () => ({ warn: () => {} }) };
-    return openListeners({ log } as never, listenersOf(text), (listener) => this.#factory(listener), {
-      link: () => {},
-    });
+    return openListeners(
+      { log, passedSockets: [] } as never,
+      listenersOf(text),
+      (listener) => this.#factory(listener),
+      {
+        link: () => {},
+      },
+    );
   }
 
   #factory({ protocol }: Listener): LinkFactory {

@@ -1,5 +1,6 @@
 import type { KeyType } from './key-request.js';
 import type { CompressionAlgorithm } from './options/compression-options.js';
+import type { MtuDiscovery } from './options/connection-entry.js';
 import type {
   DhcpOption,
   Ifconfig,
@@ -51,6 +52,9 @@ export interface EntryDraft {
   sendBufferBytes?: number;
   receiveBufferBytes?: number;
   noDelay?: boolean;
+  mark?: number;
+  bindDevice?: string;
+  mtuDiscovery?: MtuDiscovery;
   maxClients?: number;
   connectFreq?: Frequency;
   connectFreqInitial?: Frequency;
@@ -139,6 +143,7 @@ export interface Draft {
   dev?: string;
   devType?: 'tun' | 'tap';
   devNode?: string;
+  txQueueLength?: number;
   topology?: Topology;
   ifconfig?: Ifconfig;
   ifconfigIpv6?: IfconfigIpv6;

@@ -94,6 +94,7 @@ function finishDevice(draft: Draft): DeviceOptions {
     name: draft.dev ?? 'tun',
     type: 'tun',
     node: draft.devNode,
+    txQueueLength: draft.txQueueLength,
     topology: draft.topology ?? 'net30',
     ifconfig: draft.ifconfig,
     ifconfigIpv6: draft.ifconfigIpv6,

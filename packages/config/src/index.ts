@@ -31,6 +31,7 @@ export type {
   Fragment,
   LinkOptions,
   MssFix,
+  MtuDiscovery,
   PingOptions,
   SharedWrapOptions,
   SocketOptions,

@@ -31,5 +31,5 @@ export type {
   OpenedLink,
   PendingLink,
 } from './link-factory.js';
-export type { LinkSocket, Readiness } from './ports.js';
+export type { BufferSizes, LinkSocket, Readiness } from './ports.js';
 export type { UdpLinkOptions } from './udp-link-options.js';

@@ -10,6 +10,12 @@ export interface Readiness {
   failed(error: Error): void;
 }
 
+/** Sizes of the system's buffers for a socket, in bytes; absent: as they are. OpenVPN: --sndbuf, --rcvbuf. */
+export interface BufferSizes {
+  readonly sendBufferBytes?: number | undefined;
+  readonly receiveBufferBytes?: number | undefined;
+}
+
 /**
  * A datagram link to OpenVPN peers, or one stream connection that is framed into packets by its adapter.
  * OpenVPN: struct link_socket.
@@ -44,6 +50,8 @@ export interface LinkSocket {
   setNoDelay?(): void;
   /** Sizes of the system's buffers in bytes, for links that have any of their own. */
   bufferBytes?(): { readonly receive: number; readonly send: number };
+  /** Asks the system for other sizes (`sndbuf`, `rcvbuf` of a server's push); it may grant less, or nothing. */
+  resizeBuffers?(sizes: BufferSizes): void;
   /** Idempotent. */
   close(): void;
 }

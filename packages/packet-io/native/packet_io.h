@@ -175,6 +175,7 @@ extern const pio_function pio_aead_functions[];
 extern const pio_function pio_port_functions[];
 extern const pio_function pio_tun_functions[];
 extern const pio_function pio_udp_functions[];
+extern const pio_function pio_socket_functions[];
 extern const pio_function pio_privilege_functions[];
 
 #endif

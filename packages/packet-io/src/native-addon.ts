@@ -52,6 +52,18 @@ export interface NativeAddon {
   confineToNetAdmin(): number;
   passNetAdmin(whether: boolean): number;
 
+  socketOpen(stream: boolean, family: 4 | 6, v6only: boolean): number;
+  socketBind(fd: number, address: string, portNumber: number, scope: number): number;
+  socketBuffer(fd: number, send: boolean, bytes: number, force: boolean): number;
+  socketMark(fd: number, mark: number): number;
+  socketDevice(fd: number, name: string): number;
+  socketMtuDiscovery(fd: number, mode: number): number;
+  socketDescribe(fd: number): string | number;
+  socketDuplicate(fd: number): number;
+  socketInherit(fd: number, whether: boolean): number;
+  socketClose(fd: number): void;
+  udpAdopt(fd: number, link: number): NativeIndex;
+
   udpOpen(family: 4 | 6, v6only: boolean, link: number): NativeIndex;
   udpBuffer(port: NativeIndex, send: boolean, bytes: number, force: boolean): number;
   udpMark(port: NativeIndex, mark: number): number;

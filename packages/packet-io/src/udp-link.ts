@@ -1,4 +1,4 @@
-import type { Endpoint, LinkSocket, Readiness, UdpLinkOptions } from '@openvpnd/external-mux';
+import type { BufferSizes, Endpoint, LinkSocket, Readiness, UdpLinkOptions } from '@openvpnd/external-mux';
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
@@ -8,16 +8,17 @@ import {
   type PacketVector,
 } from '@openvpnd/memory';
 import { EVENT_FAILED, EVENT_READABLE, EVENT_WRITABLE, type NativeIndex, nativeAddon } from './native-addon.js';
-import { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
+import { PacketIoError } from './packet-io-error.js';
 import { type PortCounters, readPortCounters } from './port-counters.js';
 import { registeredVector } from './registered-vector.js';
+import { bufferSizes, duplicateSocket, openSocket, type SocketSettings, setSocket } from './socket.js';
 
 /** The options of every UDP link, and what only the native one can do. */
-export interface NativeUdpLinkOptions extends UdpLinkOptions {
-  /** Value for SO_MARK. OpenVPN: --mark. */
-  readonly mark?: number;
-  /** Interface for SO_BINDTODEVICE. OpenVPN: --bind-dev. */
-  readonly bindDevice?: string;
+export interface NativeUdpLinkOptions
+  extends UdpLinkOptions,
+    Omit<SocketSettings, 'sendBufferBytes' | 'receiveBufferBytes'> {
+  /** A bound UDP socket that somebody else has opened; the link works on a duplicate, and `local`, `port` and `family` count for nothing. */
+  readonly descriptor?: number;
 }
 
 /** A UDP link with what it counted. */
@@ -26,6 +27,7 @@ export interface NativeUdpLink extends LinkSocket {
   counters(): PortCounters;
   /** Sizes of the buffers in effect, in bytes, as the kernel counts them (twice what was asked). */
   bufferBytes(): { readonly receive: number; readonly send: number };
+  resizeBuffers(sizes: BufferSizes): void;
 }
 
 /** Below 4 MiB a single TCP stream through the tunnel loses packets in bursts: with 1 MiB 6.5 thousand in two seconds, with 4 MiB none. */
@@ -55,30 +57,26 @@ export function openUdpLink(options: NativeUdpLinkOptions): NativeUdpLink {
 
 function open(options: NativeUdpLinkOptions, local: Endpoint): NativeUdpLink {
   const addon = nativeAddon();
-  const { id, ipv6Only = false, mark, bindDevice } = options;
+  const { id, descriptor, ipv6Only = false } = options;
   if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) throw new RangeError('a link id is 0 … 2^32-1');
   if (!Number.isInteger(local.port) || local.port < 0 || local.port > 65535) {
     throw new RangeError('a port is 0 … 65535');
   }
-  const port = addon.udpOpen(local.family, local.family === 6 && ipv6Only, id);
-  if (port < 0) throw new PacketIoError('ERR_LINK_OPEN', 'UDP: Cannot create UDP/UDP6 socket', -port);
-  const demand = (result: number, code: PacketIoErrorCode, what: string): void => {
-    if (result >= 0) return;
-    addon.closePort(port);
-    throw new PacketIoError(code, what, -result);
+  const settings: SocketSettings = {
+    ...options,
+    receiveBufferBytes: options.receiveBufferBytes ?? DEFAULT_BUFFER_BYTES,
+    sendBufferBytes: options.sendBufferBytes ?? DEFAULT_BUFFER_BYTES,
   };
-  const receive = addon.udpBuffer(port, false, options.receiveBufferBytes ?? DEFAULT_BUFFER_BYTES, true);
-  const send = addon.udpBuffer(port, true, options.sendBufferBytes ?? DEFAULT_BUFFER_BYTES, true);
-  if (mark !== undefined) demand(addon.udpMark(port, mark), 'ERR_LINK_OPEN', `setsockopt SO_MARK=${mark} failed`);
-  if (bindDevice !== undefined) {
-    demand(addon.udpDevice(port, bindDevice), 'ERR_LINK_OPEN', `bind to device ${bindDevice} failed`);
+  let fd: number;
+  if (descriptor === undefined) {
+    fd = openSocket('udp', { ...settings, family: local.family, local, ipv6Only });
+  } else {
+    fd = duplicateSocket(descriptor);
+    setSocket(fd, settings);
   }
-  demand(
-    addon.udpBind(port, local.address, local.port, local.scope ?? 0),
-    'ERR_LINK_BIND',
-    `TCP/UDP: Socket bind failed on local address ${formatLocal(local)}`,
-  );
-  return new LinuxUdpLink(id, port, receive, send);
+  const port = addon.udpAdopt(fd, id);
+  if (port < 0) throw new PacketIoError('ERR_LINK_OPEN', 'UDP: Cannot create UDP/UDP6 socket', -port);
+  return new LinuxUdpLink(id, port, fd);
 }
 
 class LinuxUdpLink implements NativeUdpLink {
@@ -86,17 +84,17 @@ class LinuxUdpLink implements NativeUdpLink {
   readonly protocol = 'udp' as const;
   readonly #port: NativeIndex;
   readonly #local: LinkAddress = new Uint32Array(ADDRESS_WORDS);
-  readonly #receiveBytes: number;
-  readonly #sendBytes: number;
+  /** The port's own. */
+  readonly #fd: number;
   #readiness: Readiness | undefined;
   #closed = false;
   #lastCounters: PortCounters | undefined;
+  #lastBuffers: { readonly receive: number; readonly send: number } | undefined;
 
-  constructor(id: number, port: NativeIndex, receiveBytes: number, sendBytes: number) {
+  constructor(id: number, port: NativeIndex, fd: number) {
     this.id = id;
     this.#port = port;
-    this.#receiveBytes = receiveBytes;
-    this.#sendBytes = sendBytes;
+    this.#fd = fd;
     nativeAddon().udpLocalAddress(port, this.#local);
   }
 
@@ -147,6 +145,7 @@ class LinuxUdpLink implements NativeUdpLink {
   close(): void {
     if (this.#closed) return;
     this.#lastCounters = readPortCounters(this.#port);
+    this.#lastBuffers = this.bufferBytes();
     this.#closed = true;
     nativeAddon().closePort(this.#port);
   }
@@ -156,12 +155,10 @@ class LinuxUdpLink implements NativeUdpLink {
   }
 
   bufferBytes(): { readonly receive: number; readonly send: number } {
-    return { receive: this.#receiveBytes, send: this.#sendBytes };
+    return this.#lastBuffers ?? bufferSizes(this.#fd);
   }
-}
 
-/** OpenVPN: print_sockaddr_ex(). */
-function formatLocal({ family, address, scope, port }: Endpoint): string {
-  const any = address === '0.0.0.0' || address === '::';
-  return `[${family === 4 ? 'AF_INET' : 'AF_INET6'}]${any ? '[undef]' : address}${scope ? `%${scope}` : ''}:${port}`;
+  resizeBuffers(sizes: BufferSizes): void {
+    if (!this.#closed) setSocket(this.#fd, sizes);
+  }
 }

@@ -14,12 +14,13 @@ const buildScript = fileURLToPath(new URL('../scripts/build-addon.mjs', import.m
 const USE_EVERYTHING = `
   const addon = require(${JSON.stringify(file)});
   for (let id = 0; id < 5; id += 1) {
-    const port = addon.udpOpen(4, false, id);
-    addon.udpBind(port, '127.0.0.1', 0, 0);
+    const fd = addon.socketOpen(false, 4, false);
+    const port = addon.udpAdopt(fd, id);
+    addon.socketBind(fd, '127.0.0.1', 0, 0);
     addon.watchPort(port, () => {});
     if (id === 0) addon.closePort(port);
   }
-  addon.udpOpen(4, false, 9);
+  addon.udpAdopt(addon.socketOpen(false, 4, false), 9);
   addon.installKey('AES-128-GCM', new Uint8Array(16), new Uint8Array(8), new Uint8Array(4), true);
   addon.registerVector(new Uint8Array(1024), new Uint32Array(9 * 4), new Uint32Array(8 * 4), 4, 32, 200, 256);
 `;
@@ -90,8 +91,9 @@ describe('environments', () => {
   it('a throw out of a watcher is an uncaught exception, as anywhere', () => {
     const script = `
       const addon = require(${JSON.stringify(file)});
-      const port = addon.udpOpen(4, false, 1);
-      addon.udpBind(port, '127.0.0.1', 0, 0);
+      const fd = addon.socketOpen(false, 4, false);
+      const port = addon.udpAdopt(fd, 1);
+      addon.socketBind(fd, '127.0.0.1', 0, 0);
       const words = new Uint32Array(8);
       addon.udpLocalAddress(port, words);
       addon.watchPort(port, () => { throw new Error('out of the watcher'); });

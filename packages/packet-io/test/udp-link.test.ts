@@ -86,7 +86,7 @@ describe('native UDP link', () => {
 
   it('refuses an address of the other family, and ids and ports that are none', () => {
     const wrong = (): void => void openUdpLink({ id: 1, local: { family: 4, address: '::1', port: 0 } });
-    expect(wrong).toThrow(expect.objectContaining({ systemCode: 'EINVAL' }));
+    expect(wrong).toThrow(expect.objectContaining({ systemCode: 'EAFNOSUPPORT' }));
     expect(() => openUdpLink({ id: -1 })).toThrow(RangeError);
     expect(() => openUdpLink({ id: 1, port: 65536 })).toThrow(RangeError);
   });

@@ -38,6 +38,16 @@ export async function configureInterface(device: string, settings: InterfaceSett
   await ipBatch(commands);
 }
 
+/** Sets how many packets the interface keeps for us (--txqueuelen). A failure is a note. OpenVPN: open_tun_generic(). */
+export async function setTransmitQueue(device: string, packets: number, say: Say): Promise<void> {
+  try {
+    await ip('link', 'set', 'dev', device, 'txqueuelen', String(packets));
+    say(`TUN/TAP TX queue length set to ${packets}`);
+  } catch {
+    say(`Note: Cannot set tx queue length on ${device}`);
+  }
+}
+
 /**
  * Removes the addresses that {@link configureInterface} set. What is gone already is no error: the interface may have
  * been deleted under us.

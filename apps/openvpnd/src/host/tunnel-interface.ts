@@ -1,6 +1,12 @@
 import type { TunDevice } from '@openvpnd/internal-mux';
 import { planInterface, planRoutes, type RoutePlan, type SystemRoutes, type TunnelPlanInput } from '../tunnel-plan.js';
-import { configureInterface, type InterfaceSettings, type Say, unconfigureInterface } from './interface.js';
+import {
+  configureInterface,
+  type InterfaceSettings,
+  type Say,
+  setTransmitQueue,
+  unconfigureInterface,
+} from './interface.js';
 import { gatewayTo, localNetworkOf, RouteKeeper } from './routes.js';
 
 /** What cures the usual reasons why there is no device. */
@@ -16,6 +22,8 @@ const TUN_ADVICE: Readonly<Record<string, string>> = {
 export interface TunnelInterfaceOptions {
   /** Opens the device. */
   readonly open: () => TunDevice;
+  /** --txqueuelen; undefined: as the system has it. */
+  readonly txQueueLength: number | undefined;
   /** --ifconfig-noexec, --route-noexec. */
   readonly ifconfigNoexec: boolean;
   readonly routeNoexec: boolean;
@@ -124,6 +132,8 @@ export class TunnelInterface {
     const routes = planRoutes(plan, system, device.name);
     const keeper = new RouteKeeper(say);
     this.#standing = { plan, system, settings, routes, keeper };
+    const { txQueueLength } = this.#options;
+    if (txQueueLength !== undefined) await setTransmitQueue(device.name, txQueueLength, say);
     if (!this.#options.ifconfigNoexec) await configureInterface(device.name, settings, say);
     if (!this.#options.routeNoexec) await this.#addRoutes(keeper, routes);
     return device;

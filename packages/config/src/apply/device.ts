@@ -95,6 +95,10 @@ export const DEVICE_HANDLERS: Handlers = {
     draft.devType = textAt(statement, 0) === 'tap' ? 'tap' : 'tun';
     return undefined;
   },
+  txqueuelen(draft, statement) {
+    draft.txQueueLength = numberAt(statement, 0);
+    return undefined;
+  },
   'dev-node'(draft, statement) {
     const node = textAt(statement, 0);
     if (node.startsWith('unix:')) return `dev-node ${node} is not supported yet`;

@@ -1,5 +1,6 @@
 import type { EntryDraft, Handlers, LocalDraft } from '../draft.js';
 import { parseInteger } from '../integer.js';
+import type { MtuDiscovery } from '../options/connection-entry.js';
 import { parsePort } from '../port.js';
 import { parseProtocol } from '../protocol.js';
 import type { Statement } from '../statement.js';
@@ -154,6 +155,22 @@ export const ENTRY_HANDLERS: Handlers = {
       if (flag === 'TCP_NODELAY') draft.entry.noDelay = true;
       else draft.warnings.push(`unknown socket flag: ${flag}`);
     }
+    return undefined;
+  },
+  mark(draft, statement) {
+    draft.entry.mark = numberAt(statement, 0);
+    return undefined;
+  },
+  'bind-dev'(draft, statement) {
+    const name = textAt(statement, 0);
+    // As the kernel wants it: IFNAMSIZ, and nothing that names a path.
+    if (!/^[^\s/]{1,15}$/.test(name))
+      return 'bind-dev: a network device has a name of 1 to 15 characters, without / and space';
+    draft.entry.bindDevice = name;
+    return undefined;
+  },
+  'mtu-disc'(draft, statement) {
+    draft.entry.mtuDiscovery = textAt(statement, 0) as MtuDiscovery;
     return undefined;
   },
   tag(draft, statement) {

@@ -35,6 +35,9 @@ export type ControlWrapOptions =
       readonly beside: SharedWrapOptions;
     };
 
+/** `mtu-disc`: `yes` never fragments, `maybe` does by what is known of the path, `no` always allows it. */
+export type MtuDiscovery = 'no' | 'maybe' | 'yes';
+
 /** How the socket of an entry is set up. */
 export interface SocketOptions {
   /** `sndbuf`, `rcvbuf`; undefined leaves the choice to the adapter. */
@@ -42,6 +45,12 @@ export interface SocketOptions {
   readonly receiveBufferBytes: number | undefined;
   /** `socket-flags TCP_NODELAY`, also from `tcp-nodelay`. */
   readonly noDelay: boolean;
+  /** `mark`: SO_MARK, for rules of routing and firewall. */
+  readonly mark: number | undefined;
+  /** `bind-dev`: the interface that all packets go through. */
+  readonly bindDevice: string | undefined;
+  /** `mtu-disc`. */
+  readonly mtuDiscovery: MtuDiscovery | undefined;
 }
 
 /** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or a listener of a server. */

@@ -24,6 +24,8 @@ export interface DeviceOptions {
   readonly type: 'tun';
   /** `dev-node`. */
   readonly node: string | undefined;
+  /** `txqueuelen`: packets that the device keeps for us; undefined leaves the system's. */
+  readonly txQueueLength: number | undefined;
   readonly topology: Topology;
   readonly ifconfig: Ifconfig | undefined;
   readonly ifconfigIpv6: IfconfigIpv6 | undefined;

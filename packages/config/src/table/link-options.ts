@@ -4,6 +4,11 @@ import { choice, clamped, HOST, integer, PATH, PORT, PROTOCOL, TEXT } from '../p
 const PROXY_RETRY_NOTICE =
   'DEPRECATED OPTION: http-proxy-retry and socks-proxy-retry: In OpenVPN 2.4 proxy connection retries are handled like regular connections. Use connect-retry-max 1 to get a similar behavior as before.';
 
+const MTU_DISCOVERY = choice(
+  ['yes', 'maybe', 'no'],
+  "invalid --mtu-disc type: '%s' -- valid types are 'yes', 'maybe', or 'no'",
+);
+
 /** Sockets, peers and the size and life of the link. */
 export const LINK_OPTIONS: readonly OptionSpec[] = [
   implemented(
@@ -55,8 +60,14 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
   implemented('float', 'COMMON', ['GENERAL', 'CONNECTION'], [], 'Accept the authenticated peer from any address.'),
   planned('multihome', 'COMMON', ['GENERAL'], [may('same-interface', TEXT)], 'Answer from the address that was asked.'),
   // Its class in OpenVPN lets a server push it by accident of grouping; here only files may set it.
-  planned('bind-dev', 'RARE', ['GENERAL'], [need('dev', TEXT)], 'Bind the socket to a network device.'),
-  planned('mark', 'COMMON', ['GENERAL'], [need('value', TEXT)], 'Firewall mark of the packets sent.'),
+  implemented('bind-dev', 'RARE', ['GENERAL', 'LISTEN'], [need('dev', TEXT)], 'Bind the socket to a network device.'),
+  implemented(
+    'mark',
+    'COMMON',
+    ['GENERAL', 'LISTEN'],
+    [need('value', integer(0, 0xffff_ffff))],
+    'Firewall mark of the packets sent.',
+  ),
   implemented(
     'sndbuf',
     'COMMON',
@@ -73,8 +84,14 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
   ),
   implemented('socket-flags', 'COMMON', ['SOCKFLAGS', 'LISTEN'], [many('flag', TEXT)], 'Socket flags: TCP_NODELAY.'),
   implemented('tcp-nodelay', 'COMMON', ['GENERAL'], [], 'TCP_NODELAY here and, pushed, at the clients.'),
-  planned('txqueuelen', 'RARE', ['GENERAL'], [need('n', TEXT)], 'Length of the device queue.'),
-  planned('mtu-disc', 'RARE', ['GENERAL', 'CONNECTION'], [need('type', TEXT)], 'Path MTU discovery: no, maybe or yes.'),
+  implemented('txqueuelen', 'RARE', ['GENERAL'], [need('n', integer(1))], 'Length of the device queue.'),
+  implemented(
+    'mtu-disc',
+    'RARE',
+    ['GENERAL', 'CONNECTION', 'LISTEN'],
+    [need('type', MTU_DISCOVERY)],
+    'Path MTU discovery: no, maybe or yes.',
+  ),
   implemented(
     'tun-mtu',
     'CORE',

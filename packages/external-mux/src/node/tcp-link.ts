@@ -9,7 +9,7 @@ import {
 } from '@openvpnd/memory';
 import { STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
 import { badLengthError, resetError } from '../link-error.js';
-import type { LinkSocket, Readiness } from '../ports.js';
+import type { BufferSizes, LinkSocket, Readiness } from '../ports.js';
 
 /** Packets that wait for the driver before reading stops: some turns. What comes beyond is left to the system, and so to the peer. */
 export const TCP_RECEIVE_QUEUE_PACKETS = 256;
@@ -47,6 +47,8 @@ export interface TcpLinkSettings {
   readonly queuePackets: number;
   /** What a full queue does. `drop`: loses data packets, so that this peer holds up nobody else. `refuse`: holds up who sends. */
   readonly whenFull: 'drop' | 'refuse';
+  /** See `TcpLinkOptions.resizeBuffers`. */
+  readonly resizeBuffers?: (descriptor: number, sizes: BufferSizes) => void;
 }
 
 /** A connection framed into packets: many packets a write, many packets a read, and a bounded queue either way. */
@@ -60,6 +62,7 @@ export class TcpSocketLink implements TcpLink {
   readonly #deframer: StreamDeframer;
   readonly #queuePackets: number;
   readonly #drops: boolean;
+  readonly #resizeBuffers: TcpLinkSettings['resizeBuffers'];
   #arrived: Uint8Array[] = [];
   /** Of `#arrived`, what has been taken already. */
   #taken = 0;
@@ -87,6 +90,7 @@ export class TcpSocketLink implements TcpLink {
     this.#deframer = new StreamDeframer({ maxPacketBytes: settings.maxPacketBytes });
     this.#queuePackets = settings.queuePackets;
     this.#drops = settings.whenFull === 'drop';
+    this.#resizeBuffers = settings.resizeBuffers;
     socket.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
     // Half closed is closed: nobody would be there to answer.
     socket.on('end', () => this.#finish(resetError('EOF')));
@@ -100,6 +104,13 @@ export class TcpSocketLink implements TcpLink {
 
   setNoDelay(): void {
     this.#socket.setNoDelay(true);
+  }
+
+  resizeBuffers(sizes: BufferSizes): void {
+    // Node tells it to nobody, and has done so since its beginning.
+    const { _handle: handle } = this.#socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
+    const descriptor = handle?.fd;
+    if (descriptor !== undefined && descriptor >= 0) this.#resizeBuffers?.(descriptor, sizes);
   }
 
   receiveBatch(rx: PacketVector): number {

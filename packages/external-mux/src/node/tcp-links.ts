@@ -1,4 +1,4 @@
-import { createServer, connect as netConnect, type Server, type Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import { ADDRESS_WORDS, type LinkAddress } from '@openvpnd/memory';
 import { type Endpoint, linkAddress } from '../endpoint.js';
 import { bindError, connectError } from '../link-error.js';
@@ -11,6 +11,7 @@ import type {
   ListenWatcher,
   PendingLink,
 } from '../link-factory.js';
+import type { BufferSizes } from '../ports.js';
 import { HostText, parseHost, withPort } from './host-text.js';
 import { type TcpLink, TcpSocketLink } from './tcp-link.js';
 
@@ -39,6 +40,20 @@ export interface TcpLinkOptions {
   readonly noDelay?: boolean;
   /** Connections that may be open at once; more are closed as soon as they come. */
   readonly maxConnections?: number;
+  /**
+   * Opens the sockets in place of node:net, which cannot set all that a socket has: gives a descriptor, to be owned by the links. A listening one is
+   * bound to `local`; for a connection it is bound if `local` is there. What it throws is told as it is, with its `systemCode`.
+   */
+  readonly openSocket?: (place: StreamSocketPlace) => number;
+  /** Sets the buffers of a connection by its descriptor, as node:net cannot. */
+  readonly resizeBuffers?: (descriptor: number, sizes: BufferSizes) => void;
+}
+
+/** Where a socket of {@link TcpLinkOptions.openSocket} stands. */
+export interface StreamSocketPlace {
+  readonly family: 4 | 6;
+  readonly local: Endpoint | undefined;
+  readonly ipv6Only: boolean;
 }
 
 /** TCP on node:net, portable. Each packet has its length in front. */
@@ -56,12 +71,28 @@ function connect(
   opened: (result: LinkOpening) => void,
 ): PendingLink {
   let over = false;
-  const socket = netConnect({
+  const { openSocket } = options;
+  let socket: Socket;
+  try {
+    socket =
+      openSocket === undefined
+        ? new Socket()
+        : // Nothing can be read before it is connected.
+          new Socket({ fd: openSocket({ family: remote.family, local, ipv6Only: true }), manualStart: true } as object);
+  } catch (error) {
+    setImmediate(() => {
+      if (!over) opened({ ok: false, error: error as Error });
+    });
+    return { cancel: () => (over = true) };
+  }
+  socket.connect({
     host: hostText(remote),
     port: remote.port,
     family: remote.family,
     noDelay: options.noDelay ?? false,
-    ...(local === undefined ? {} : { localAddress: hostText(local), localPort: local.port }),
+    ...(local === undefined || openSocket !== undefined
+      ? {}
+      : { localAddress: hostText(local), localPort: local.port }),
     // Hosts are numeric here.
     lookup: (host, settings, done) =>
       settings.all ? done(null, [{ address: host, family: remote.family }]) : done(null, host, remote.family),
@@ -105,9 +136,10 @@ function makeLink(
   remote: LinkAddress,
 ): { readonly link: TcpLink; readonly remote: LinkAddress } {
   const local = wordsOf(socket.localAddress, socket.localPort);
-  const { maxPacketBytes, queuePackets, whenFull } = options;
+  const { maxPacketBytes, queuePackets, whenFull, resizeBuffers } = options;
   const id = options.nextId();
-  const link = new TcpSocketLink({ id, socket, local, remote, maxPacketBytes, queuePackets, whenFull });
+  const settings = { id, socket, local, remote, maxPacketBytes, queuePackets, whenFull };
+  const link = new TcpSocketLink({ ...settings, ...(resizeBuffers && { resizeBuffers }) });
   return { link, remote: remote.slice() };
 }
 
@@ -152,15 +184,16 @@ class TcpListener implements LinkListener {
     if (this.#options.maxConnections !== undefined) server.maxConnections = this.#options.maxConnections;
     server.on('connection', (socket) => this.#accept(socket));
     server.on('drop', () => this.#watcher.crowded(new Error('too many connections')));
-    server.on('error', (error: NodeJS.ErrnoException) => {
+    const refused = (error: NodeJS.ErrnoException & { readonly systemCode?: string }): void => {
       if (this.#closed || this.#server !== server) return;
-      const code = error.code ?? 'unknown';
+      const code = error.systemCode ?? error.code ?? 'unknown';
       if (server.listening) this.#crowd(server, error);
       else if (!recover(code)) {
         this.close();
-        this.#watcher.failed(bindError(local, code, error));
+        this.#watcher.failed(error.systemCode === undefined ? bindError(local, code, error) : error);
       }
-    });
+    };
+    server.on('error', refused);
     server.on('listening', () => {
       const address = server.address();
       if (this.#closed || address === null || typeof address === 'string') return;
@@ -170,13 +203,17 @@ class TcpListener implements LinkListener {
       this.#listening = true;
       this.#watcher.listening(linkAddress(this.#local));
     });
-    server.listen({
-      host: hostText(local),
-      port: local.port,
-      ipv6Only: local.family === 6 && this.#ipv6Only,
-      backlog: this.#backlog,
-      exclusive: true,
-    });
+    const ipv6Only = local.family === 6 && this.#ipv6Only;
+    const { openSocket } = this.#options;
+    if (openSocket === undefined) {
+      server.listen({ host: hostText(local), port: local.port, ipv6Only, backlog: this.#backlog, exclusive: true });
+      return server;
+    }
+    try {
+      server.listen({ fd: openSocket({ family: local.family, local, ipv6Only }), backlog: this.#backlog });
+    } catch (error) {
+      setImmediate(() => refused(error as NodeJS.ErrnoException));
+    }
     return server;
   }
 
