@@ -20,3 +20,4 @@ export {
   type ReplayWindowOptions,
 } from './replay-window.js';
 export type { DataSignal, RefusalSignal, RenegotiateReason } from './signals.js';
+export { splitSuperPacket } from './super-packet.js';

@@ -45,6 +45,8 @@ export class KeySlots {
   readonly windows: (ReplayWindow | undefined)[];
   /** The keys that the backend does not serve. */
   readonly rowCiphers: (RowCipher | undefined)[];
+  /** How many of them there are. */
+  rowCipherCount = 0;
   /** What SYNs are clamped to while the key is sent with; 0 for not at all. */
   readonly mss: Uint16Array;
   /** 1 from the first packet that was opened under the key. */
@@ -100,6 +102,7 @@ export class KeySlots {
   installRowCipher(entry: number, keys: DataChannelKeys, cipher: RowCipher, options: InstallOptions): void {
     this.#start(entry, keys, options);
     this.rowCiphers[entry] = cipher;
+    this.rowCipherCount += 1;
   }
 
   /** Whether the entry's cipher is an AEAD. */
@@ -121,6 +124,7 @@ export class KeySlots {
     zero(keys.receive);
     this.#keys[entry] = undefined;
     this.windows[entry] = undefined;
+    if (this.rowCiphers[entry] !== undefined) this.rowCipherCount -= 1;
     this.rowCiphers[entry]?.retire();
     this.rowCiphers[entry] = undefined;
   }

@@ -167,6 +167,11 @@ export class OpenStage {
   #unframe(now: Instant, vector: PacketVector, row: number, slot: number): boolean {
     const framing = this.#peers.framings[slot];
     if (framing === undefined) return true;
+    // A packet may become longer.
+    if (!vector.settle(row)) {
+      this.#peers.drop(vector, row, DROP_BAD_FRAMING);
+      return false;
+    }
     const outcome = framing.open(now, vector, row);
     if (outcome === 'payload') return true;
     if (outcome === 'waiting') vector.fate[row] = FATE_CONSUMED;

@@ -25,6 +25,11 @@ export interface AeadKeyOptions {
 export interface AeadBackend {
   /** For the log: `node:crypto`, `evp`. */
   readonly name: string;
+  /**
+   * Whether {@link sealBatch} takes rows of more than one segment: it splits them as `splitSuperPacket()` does and seals each packet under an id of its
+   * own, beginning with the one in `packetIdLow`; the row then holds the datagrams one behind the other. Without it such rows are split before they come.
+   */
+  readonly sealsSuperPackets?: boolean;
   /** @throws Error with code ERR_AEAD_UNSUPPORTED when the cipher does not exist here. */
   installKey(options: AeadKeyOptions): AeadKeyHandle;
   /** Forgets and zeroes a key. Rows that still carry the handle fail. The handle may be given out again. */

@@ -7,6 +7,7 @@ import { LAST_PACKET_ID } from './packet-id-counter.js';
 import { type PeerTable, RowScratch } from './peer-table.js';
 import type { AeadBackend } from './ports.js';
 import { ROW_SEALED } from './row-cipher.js';
+import { splitSuperPacket } from './super-packet.js';
 
 /** A full vector of packets of which each becomes four fragments. */
 const MAX_WAITING_FRAGMENTS = 256;
@@ -27,8 +28,41 @@ export class SealStage {
 
   /** `isPayload`: the rows are inner packets, which count as activity; false for the channel's own. */
   run(now: Instant, vector: PacketVector, isPayload: boolean): void {
-    if (this.#peers.framedPeers > 0) this.#frame(vector);
+    const { framedPeers, keys } = this.#peers;
+    const isPlain = framedPeers > 0 || keys.rowCipherCount > 0 || this.#backend.sealsSuperPackets !== true;
+    if (isPlain) this.#makePlain(vector);
+    if (framedPeers > 0) this.#frame(vector);
     this.#sealFramed(now, vector, isPayload);
+  }
+
+  /** Gives each packet a row of its own, with room around it, where the peer's stages ask for it. Packets to one peer keep their order. */
+  #makePlain(vector: PacketVector): void {
+    const peers = this.#peers;
+    const everywhere = this.#backend.sealsSuperPackets !== true;
+    const count = vector.count;
+    let hasSplit = false;
+    for (let row = 0; row < count; row++) {
+      if (vector.fate[row] !== FATE_SEAL) continue;
+      const slot = vector.slot[row];
+      if (slot >= peers.maxPeers) continue;
+      const entry = peers.sendEntry[slot];
+      const isOwn = peers.framings[slot] !== undefined || (entry >= 0 && peers.keys.rowCiphers[entry] !== undefined);
+      if (!everywhere && !isOwn) continue;
+      let isPlaced: boolean;
+      if (vector.segments[row] > 1) {
+        isPlaced = splitSuperPacket(vector, row);
+        if (isPlaced) {
+          hasSplit = true;
+          vector.drop(row);
+        }
+      } else if (hasSplit) {
+        // What was split stands at the end now; what comes behind it goes there too.
+        isPlaced = moveToEnd(vector, row);
+      } else {
+        isPlaced = vector.settle(row);
+      }
+      if (!isPlaced) peers.drop(vector, row, DROP_NOT_SEALED);
+    }
   }
 
   /** Whether fragments wait that did not fit into the vector of their packet. */
@@ -152,7 +186,9 @@ export class SealStage {
         continue;
       }
       peers.counters.sent(slot, segments[row], length[row]);
-      peers.raise(slot, entry, peers.keys.countSealed(entry, segments[row], rowBytes[row], length[row]));
+      // The blocks of a super-packet: as if all but the tags were encrypted, a little more than it was.
+      const payloadBytes = segments[row] > 1 ? length[row] : rowBytes[row];
+      peers.raise(slot, entry, peers.keys.countSealed(entry, segments[row], payloadBytes, length[row]));
       peers.timers.lastSent[slot] = now;
       if (isPayload) {
         peers.counters.payloadOut(slot, rowBytes[row]);
@@ -160,4 +196,17 @@ export class SealStage {
       }
     }
   }
+}
+
+function moveToEnd(vector: PacketVector, row: number): boolean {
+  const length = vector.length[row];
+  if (length > vector.packetBytes) return false;
+  const moved = vector.append();
+  if (moved < 0) return false;
+  vector.bytes.copyWithin(vector.offset[moved], vector.offset[row], vector.offset[row] + length);
+  vector.length[moved] = length;
+  vector.slot[moved] = vector.slot[row];
+  vector.fate[moved] = FATE_SEAL;
+  vector.drop(row);
+  return true;
 }

@@ -9,6 +9,8 @@ const TAG_BYTES = 16;
  */
 export class ClearBackend implements AeadBackend {
   readonly name = 'clear';
+  /** It counts them only. */
+  readonly sealsSuperPackets = true;
   readonly installed: AeadKeyOptions[] = [];
   readonly retired: AeadKeyHandle[] = [];
   readonly #prefixBytes = new Uint8Array(4096);

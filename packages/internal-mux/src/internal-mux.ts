@@ -175,6 +175,11 @@ export class InternalMux {
     }
     const slot = table.lookup(rx.view, destination);
     if (slot === NO_SLOT) return;
+    // It goes out again with a header of ours in front, where another row's packet may lie.
+    if (!rx.settle(row)) {
+      this.#drop(rx, row, DROP_COPY);
+      return;
+    }
     rx.slot[row] = slot;
     rx.fate[row] = FATE_SEAL;
   }

@@ -20,3 +20,4 @@ export {
   type LinkAddress,
 } from './link-address.js';
 export { NO_KEY, NO_SLOT, PacketVector, type PacketVectorOptions, VECTOR_COLUMNS } from './packet-vector.js';
+export { spreadRuns } from './spread-runs.js';

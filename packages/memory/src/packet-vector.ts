@@ -32,6 +32,11 @@ export interface PacketVectorOptions {
   readonly packetBytes: number;
   /** Bytes reserved behind the largest packet. */
   readonly tailroom: number;
+  /**
+   * Bytes behind the rows, 0 by default: room for ports and stages that place packets otherwise than one in a row, such as what the kernel
+   * gathers or hands over in one piece. Who puts something there sets the row's offset.
+   */
+  readonly arenaBytes?: number;
 }
 
 /**
@@ -41,8 +46,9 @@ export interface PacketVectorOptions {
  *
  * Columns: `offset` and `length` of the packet in `bytes`; `slot` of the peer; `fate` (see fate.ts); `key`, a handle
  * of the AEAD backend; `packetIdHigh`/`packetIdLow`, the packet id (32 bits in Low, 64 with High for epoch keys);
- * `segments` and `segmentBytes`, for super-packets: number of packets in the row and size of each but the last (1 and 0 for a plain
- * packet). `addresses` holds {@link ADDRESS_WORDS} words a row: the source of a received packet, the destination of
+ * `segments` and `segmentBytes`, for super-packets (1 and 0 for a plain packet): in an inner one the number of packets that it stands for and the
+ * payload of each but the last, behind headers that all share; in a sealed one the number of datagrams, which lie one behind the other, and the size of each
+ * but the last. `addresses` holds {@link ADDRESS_WORDS} words a row: the source of a received packet, the destination of
  * one to be sent.
  */
 export class PacketVector {
@@ -70,11 +76,11 @@ export class PacketVector {
 
   /** @throws RangeError when there is no such vector */
   constructor(options: PacketVectorOptions) {
-    const { capacity, headroom, packetBytes, tailroom } = options;
+    const { capacity, headroom, packetBytes, tailroom, arenaBytes = 0 } = options;
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw new RangeError('a packet vector has at least one row');
     }
-    for (const bytes of [headroom, packetBytes, tailroom]) {
+    for (const bytes of [headroom, packetBytes, tailroom, arenaBytes]) {
       if (!Number.isInteger(bytes) || bytes < 0) throw new RangeError('sizes of a packet vector are whole bytes');
     }
     this.capacity = capacity;
@@ -83,8 +89,9 @@ export class PacketVector {
     // Rows start on cache lines: neighbours do not share one.
     this.strideBytes = Math.ceil((headroom + packetBytes + tailroom) / 64) * 64;
     // Offsets are 32 bits wide.
-    if (capacity * this.strideBytes > 0xffffffff) throw new RangeError('a packet vector is smaller than 4 GiB');
-    this.bytes = new Uint8Array(capacity * this.strideBytes);
+    const slabBytes = capacity * this.strideBytes + arenaBytes;
+    if (slabBytes > 0xffffffff) throw new RangeError('a packet vector is smaller than 4 GiB');
+    this.bytes = new Uint8Array(slabBytes);
     this.view = new DataView(this.bytes.buffer);
     this.table = new Uint32Array(VECTOR_COLUMNS.length * capacity);
     this.addresses = new Uint32Array(ADDRESS_WORDS * capacity);
@@ -146,6 +153,21 @@ export class PacketVector {
     this.bytes.set(packet, this.offset[row]);
     this.length[row] = packet.length;
     return row;
+  }
+
+  /**
+   * Moves a packet that lies in the arena to the start of its own row, where it has head- and tailroom; one that lies in its row stays. Who wants to
+   * write around a packet calls it first. False when the packet is larger than `packetBytes`: then it stays too.
+   */
+  settle(row: number): boolean {
+    const offset = this.offset[row];
+    if (offset < this.capacity * this.strideBytes) return true;
+    const length = this.length[row];
+    if (length > this.packetBytes) return false;
+    const start = this.startOf(row);
+    this.bytes.copyWithin(start, offset, offset + length);
+    this.offset[row] = start;
+    return true;
   }
 
   /** A view of the packet in `row`, borrowed: it dies with the next use of the vector. Allocates; not for the data path. */

@@ -4,7 +4,7 @@ import type { LinkSocket } from '@openvpnd/external-mux';
 import { openUdpLink as openPortableLink } from '@openvpnd/external-mux/node';
 import { ADDRESS_LINK, ADDRESS_WORDS, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import { bench, describe } from 'vitest';
-import { evpBackend, openUdpLink } from '../src/index.js';
+import { nativeBackend, openUdpLink } from '../src/index.js';
 
 // Native against portable, the same work: `npx vitest bench --run --project unit packages/packet-io`.
 
@@ -15,7 +15,7 @@ for (const cipher of ['AES-256-GCM', 'CHACHA20-POLY1305'] as const) {
   for (const bytes of [64, 1400]) {
     describe(`seal and open ${ROWS} packets of ${bytes} bytes, ${cipher}`, () => {
       bench('node:crypto', sealAndOpen(nodeAeadBackend(), cipher, bytes));
-      bench('evp', sealAndOpen(evpBackend(), cipher, bytes));
+      bench('evp', sealAndOpen(nativeBackend(), cipher, bytes));
     });
   }
 }

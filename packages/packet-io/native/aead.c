@@ -1,12 +1,14 @@
 /*
- * AEAD for a whole vector in one call, on OpenSSL's EVP as the node binary exports it. Each key has a context of its
- * own whose key schedule is set up once; a packet sets the nonce alone.
+ * AEAD for a whole vector in one call, on OpenSSL's EVP as the node binary exports it, or on libipsec-mb (multi-buffer.c).
+ * Each key has a context of its own whose key schedule is set up once; a packet sets the nonce alone.
  *
  * Packet: prefix (1 or 4 bytes), packet id (4), tag (16), ciphertext.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "inner.h"
+#include "multi-buffer.h"
 #include "packet_io.h"
 
 #define ID_BYTES 4
@@ -17,6 +19,7 @@
 
 struct pio_key {
   EVP_CIPHER_CTX *context;
+  struct pio_mb_key *multi_buffer; /* in its place, when libipsec-mb does the work */
   bool seals;
   uint8_t prefix_length;
   /* Where the additional data starts: P_DATA_V1 does not authenticate its prefix. */
@@ -28,6 +31,7 @@ struct pio_key {
 void pio_key_free(void *pointer) {
   struct pio_key *key = pointer;
   if (key->context != NULL) EVP_CIPHER_CTX_free(key->context); /* wipes the key schedule */
+  if (key->multi_buffer != NULL) pio_mb_key_free(key->multi_buffer);
   OPENSSL_cleanse(key, sizeof *key);
   free(key);
 }
@@ -39,23 +43,41 @@ static bool evp_exists(void) {
          EVP_DecryptFinal_ex != NULL && ERR_clear_error != NULL && OPENSSL_cleanse != NULL;
 }
 
-/* Seals `length` bytes at `packet` in place and writes the header in front of them. */
-static bool seal(struct pio_key *key, uint8_t *packet, uint32_t length, uint32_t id) {
-  const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
-  uint8_t *start = packet - header;
-  memcpy(start, key->prefix, key->prefix_length);
-  uint8_t *id_bytes = start + key->prefix_length;
-  id_bytes[0] = key->nonce[0] = (uint8_t)(id >> 24);
-  id_bytes[1] = key->nonce[1] = (uint8_t)(id >> 16);
-  id_bytes[2] = key->nonce[2] = (uint8_t)(id >> 8);
-  id_bytes[3] = key->nonce[3] = (uint8_t)id;
+/* Encrypts `length` bytes from `in` to `out`, which may be the same place. */
+static bool evp_seal(struct pio_key *key, const uint8_t *aad, uint32_t aad_length, const uint8_t *in, uint8_t *out,
+                     uint32_t length, uint8_t *tag) {
   int written;
   return EVP_CipherInit_ex(key->context, NULL, NULL, NULL, key->nonce, 1) == 1 &&
-         EVP_EncryptUpdate(key->context, NULL, &written, start + key->aad_start,
-                           key->prefix_length + ID_BYTES - key->aad_start) == 1 &&
-         (length == 0 || EVP_EncryptUpdate(key->context, packet, &written, packet, (int)length) == 1) &&
-         EVP_EncryptFinal_ex(key->context, packet + length, &written) == 1 &&
-         EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, id_bytes + ID_BYTES) == 1;
+         EVP_EncryptUpdate(key->context, NULL, &written, aad, (int)aad_length) == 1 &&
+         (length == 0 || EVP_EncryptUpdate(key->context, out, &written, in, (int)length) == 1) &&
+         EVP_EncryptFinal_ex(key->context, out + length, &written) == 1 &&
+         EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) == 1;
+}
+
+static bool evp_open(struct pio_key *key, const uint8_t *aad, uint32_t aad_length, uint8_t *bytes, uint32_t length,
+                     uint8_t *tag) {
+  int written;
+  return EVP_CipherInit_ex(key->context, NULL, NULL, NULL, key->nonce, 0) == 1 &&
+         EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
+         EVP_DecryptUpdate(key->context, NULL, &written, aad, (int)aad_length) == 1 &&
+         EVP_DecryptUpdate(key->context, bytes, &written, bytes, (int)length) == 1 &&
+         EVP_DecryptFinal_ex(key->context, bytes + length, &written) == 1;
+}
+
+/* Seals `length` bytes at `packet` to a packet at `start`: in place when that is a header in front. */
+static bool seal(struct pio_key *key, const uint8_t *packet, uint32_t length, uint32_t id, uint8_t *start) {
+  uint8_t *id_bytes = start + key->prefix_length;
+  uint8_t *tag = id_bytes + ID_BYTES;
+  memcpy(start, key->prefix, key->prefix_length);
+  pio_put32(id_bytes, id);
+  memcpy(key->nonce, id_bytes, ID_BYTES);
+  const uint8_t *aad = start + key->aad_start;
+  const uint32_t aad_length = key->prefix_length + ID_BYTES - key->aad_start;
+  if (key->multi_buffer != NULL) {
+    pio_mb_seal(key->multi_buffer, key->nonce, aad, aad_length, packet, tag + TAG_BYTES, length, tag);
+    return true;
+  }
+  return evp_seal(key, aad, aad_length, packet, tag + TAG_BYTES, length, tag);
 }
 
 /* Opens the packet of `length` bytes at `start` in place; `length` covers the header, which has been seen to fit. */
@@ -65,13 +87,43 @@ static bool open(struct pio_key *key, uint8_t *start, uint32_t length) {
   uint8_t *packet = tag + TAG_BYTES;
   const uint32_t plain = length - (uint32_t)(packet - start);
   memcpy(key->nonce, id_bytes, ID_BYTES);
-  int written;
-  return EVP_CipherInit_ex(key->context, NULL, NULL, NULL, key->nonce, 0) == 1 &&
-         EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
-         EVP_DecryptUpdate(key->context, NULL, &written, start + key->aad_start,
-                           key->prefix_length + ID_BYTES - key->aad_start) == 1 &&
-         EVP_DecryptUpdate(key->context, packet, &written, packet, (int)plain) == 1 &&
-         EVP_DecryptFinal_ex(key->context, packet + plain, &written) == 1;
+  const uint8_t *aad = start + key->aad_start;
+  const uint32_t aad_length = key->prefix_length + ID_BYTES - key->aad_start;
+  if (key->multi_buffer != NULL) return pio_mb_open(key->multi_buffer, key->nonce, aad, aad_length, packet, plain, tag);
+  return evp_open(key, aad, aad_length, packet, plain, tag);
+}
+
+/*
+ * Seals a super-packet segment by segment into the free part of the arena, where the sealed datagrams lie one behind the
+ * other. The headers of a segment are written right in front of its payload, over the segment before, which is sealed
+ * already: one pass, no copy. `*place` is where the arena is free.
+ */
+static bool seal_segments(struct pio_key *key, const struct pio_vector *vector, uint32_t row, size_t *place) {
+  uint32_t *offset = pio_column(vector, COLUMN_OFFSET) + row;
+  uint32_t *length = pio_column(vector, COLUMN_LENGTH) + row;
+  uint32_t *segment_bytes = pio_column(vector, COLUMN_SEGMENT_BYTES) + row;
+  const uint32_t segments = pio_column(vector, COLUMN_SEGMENTS)[row];
+  const uint32_t first_id = pio_column(vector, COLUMN_PACKET_ID_LOW)[row];
+  uint8_t *packet = vector->bytes + *offset;
+  struct pio_split split;
+  if (!pio_split_begin(&split, packet, *length, segments, *segment_bytes)) return false;
+  if (first_id > UINT32_MAX - (segments - 1)) return false;
+  const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
+  const size_t total = (size_t)segments * (header + split.inner.payload) + split.payload_bytes;
+  const size_t start = (*place + 63) & ~(size_t)63;
+  if (start > vector->bytes_length || total > vector->bytes_length - start) return false;
+  uint8_t *out = vector->bytes + start;
+  for (uint32_t index = 0; index < segments; index++) {
+    uint8_t *segment = packet + (size_t)index * split.segment_bytes;
+    const uint32_t bytes = pio_split_write(&split, index, segment);
+    if (!seal(key, segment, bytes, first_id + index, out)) return false;
+    out += header + bytes;
+  }
+  *offset = (uint32_t)start;
+  *length = (uint32_t)total;
+  *segment_bytes = header + split.inner.payload + split.segment_bytes;
+  *place = start + total;
+  return true;
 }
 
 /* sealBatch(vector, count) */
@@ -87,6 +139,8 @@ static napi_value seal_batch(napi_env napi, napi_callback_info info) {
   uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
   uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
   const uint32_t *ids = pio_column(vector, COLUMN_PACKET_ID_LOW);
+  const uint32_t *segments = pio_column(vector, COLUMN_SEGMENTS);
+  size_t place = 0;
   for (uint32_t row = 0; row < rows; row++) {
     if (fates[row] != FATE_SEAL || keys[row] == PIO_NOTHING) continue;
     struct pio_key *key = pio_slots_at(&env->keys, keys[row]);
@@ -96,8 +150,16 @@ static napi_value seal_batch(napi_env napi, napi_callback_info info) {
       continue;
     }
     const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
-    if (!pio_in_slab(vector, offset, length, header) || length > INT32_MAX ||
-        !seal(key, vector->bytes + offset, length, ids[row])) {
+    if (!pio_in_slab(vector, offset, length, header) || length > INT32_MAX) {
+      fates[row] = FATE_DROPPED;
+      continue;
+    }
+    if (segments[row] > 1) {
+      if (place == 0) place = pio_arena_top(vector, rows);
+      fates[row] = seal_segments(key, vector, row, &place) ? FATE_TO_LINK : FATE_DROPPED;
+      continue;
+    }
+    if (!seal(key, vector->bytes + offset, length, ids[row], vector->bytes + offset - header)) {
       fates[row] = FATE_DROPPED;
       continue;
     }
@@ -148,18 +210,45 @@ static napi_value open_batch(napi_env napi, napi_callback_info info) {
   return NULL;
 }
 
-/* installKey(cipher, key, implicitIv, prefix, seals): handle, or -1 when the cipher does not exist here */
+static bool set_up_evp(struct pio_key *key, const char *name, const uint8_t *secret) {
+  if (!evp_exists()) return false;
+  EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, NULL);
+  key->context = EVP_CIPHER_CTX_new();
+  const bool ready = cipher != NULL && key->context != NULL &&
+                     EVP_CipherInit_ex(key->context, cipher, NULL, NULL, NULL, key->seals) == 1 &&
+                     EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_SET_IVLEN, NONCE_BYTES, NULL) == 1 &&
+                     EVP_CipherInit_ex(key->context, NULL, NULL, secret, key->nonce, key->seals) == 1;
+  if (cipher != NULL) EVP_CIPHER_free(cipher); /* the context holds its own reference */
+  if (!ready) ERR_clear_error();
+  return ready;
+}
+
+/* multiBuffer(): a line that describes libipsec-mb, or why it is not used */
+static napi_value multi_buffer(napi_env napi, napi_callback_info info) {
+  (void)info;
+  napi_value text, usable, result;
+  if (napi_create_string_utf8(napi, pio_mb_text(), NAPI_AUTO_LENGTH, &text) != napi_ok ||
+      napi_get_boolean(napi, pio_mb_usable(), &usable) != napi_ok || napi_create_object(napi, &result) != napi_ok ||
+      napi_set_named_property(napi, result, "text", text) != napi_ok ||
+      napi_set_named_property(napi, result, "usable", usable) != napi_ok) {
+    return NULL;
+  }
+  return result;
+}
+
+/* installKey(cipher, key, implicitIv, prefix, seals, multiBuffer): handle, or -1 when the cipher does not exist here */
 static napi_value install_key(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
-  napi_value arguments[5];
+  napi_value arguments[6];
   char name[32];
   uint8_t *secret, *implicit_iv, *prefix;
   size_t secret_length, iv_length, prefix_length;
-  bool seals;
-  if (!pio_arguments(napi, info, 5, arguments, &env) || !pio_string(napi, arguments[0], name, sizeof name) ||
+  bool seals, wants_multi_buffer;
+  if (!pio_arguments(napi, info, 6, arguments, &env) || !pio_string(napi, arguments[0], name, sizeof name) ||
       !pio_bytes(napi, arguments[1], &secret, &secret_length) ||
       !pio_bytes(napi, arguments[2], &implicit_iv, &iv_length) ||
-      !pio_bytes(napi, arguments[3], &prefix, &prefix_length) || !pio_bool(napi, arguments[4], &seals)) {
+      !pio_bytes(napi, arguments[3], &prefix, &prefix_length) || !pio_bool(napi, arguments[4], &seals) ||
+      !pio_bool(napi, arguments[5], &wants_multi_buffer)) {
     return NULL;
   }
   static const struct {
@@ -178,7 +267,7 @@ static napi_value install_key(napi_env napi, napi_callback_info info) {
   }
   if (iv_length != IMPLICIT_IV_BYTES) return pio_out_of_range(napi, "an implicit IV has 8 bytes");
   if (prefix_length != 1 && prefix_length != MAX_PREFIX_BYTES) return pio_out_of_range(napi, "a prefix has 1 or 4 bytes");
-  if (openssl == NULL || !evp_exists()) return pio_int(napi, -1);
+  if (openssl == NULL || OPENSSL_cleanse == NULL) return pio_int(napi, -1);
 
   struct pio_key *key = calloc(1, sizeof *key);
   if (key == NULL) return pio_bug(napi, "out of memory");
@@ -187,15 +276,8 @@ static napi_value install_key(napi_env napi, napi_callback_info info) {
   key->aad_start = prefix_length == 1 ? 1 : 0;
   memcpy(key->prefix, prefix, prefix_length);
   memcpy(key->nonce + ID_BYTES, implicit_iv, IMPLICIT_IV_BYTES);
-  EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, openssl, NULL);
-  key->context = EVP_CIPHER_CTX_new();
-  bool ready = cipher != NULL && key->context != NULL &&
-               EVP_CipherInit_ex(key->context, cipher, NULL, NULL, NULL, seals) == 1 &&
-               EVP_CIPHER_CTX_ctrl(key->context, EVP_CTRL_AEAD_SET_IVLEN, NONCE_BYTES, NULL) == 1 &&
-               EVP_CipherInit_ex(key->context, NULL, NULL, secret, key->nonce, seals) == 1;
-  if (cipher != NULL) EVP_CIPHER_free(cipher); /* the context holds its own reference */
-  if (!ready) {
-    ERR_clear_error();
+  if (wants_multi_buffer) key->multi_buffer = pio_mb_key(name, secret);
+  if (key->multi_buffer == NULL && !set_up_evp(key, openssl, secret)) {
     pio_key_free(key);
     return pio_int(napi, -1);
   }
@@ -221,7 +303,8 @@ static napi_value retire_key(napi_env napi, napi_callback_info info) {
   return NULL;
 }
 
-const pio_function pio_aead_functions[] = {{"installKey", install_key},
+const pio_function pio_aead_functions[] = {{"multiBuffer", multi_buffer},
+                                           {"installKey", install_key},
                                            {"retireKey", retire_key},
                                            {"sealBatch", seal_batch},
                                            {"openBatch", open_batch},

@@ -61,9 +61,14 @@ struct pio_slots {
   uint32_t capacity;
 };
 
-struct pio_receive_slots; /* udp.c */
+struct pio_receive_slots; /* udp-receive.c */
+struct pio_coalescing;    /* coalesce.c */
 
-/* A packet vector of JavaScript. `bytes`, `table` and `addresses` are valid during a call only: see pio_vector_take. */
+/*
+ * A packet vector of JavaScript. Behind its rows the slab may go on: the arena, where packets lie that several rows
+ * share, or that are larger than a row. `bytes`, `table` and `addresses` are valid during a call
+ * only: see pio_vector_take.
+ */
 struct pio_vector {
   napi_ref arrays[3];
   uint8_t *bytes;
@@ -75,6 +80,7 @@ struct pio_vector {
   uint32_t packet_bytes;
   uint32_t stride;
   struct pio_receive_slots *receive;
+  struct pio_coalescing *coalescing;
 };
 
 enum pio_port_kind { PORT_TUN, PORT_UDP };
@@ -104,7 +110,13 @@ struct pio_port {
   /* UDP */
   int family;
   bool v6only;
+  bool segments; /* UDP_SEGMENT on sending */
+  bool gathers;  /* UDP_GRO on receipt */
   uint32_t link;
+  struct pio_waiting *waiting; /* udp-receive.c: what was received and found no row */
+  /* Tun: whether a struct virtio_net_hdr stands before each packet, and whether it may describe UDP segments. */
+  bool vnet;
+  bool vnet_udp;
   double counters[COUNTERS];
 };
 
@@ -153,13 +165,23 @@ static inline bool pio_in_slab(const struct pio_vector *vector, uint32_t offset,
 /* Sets the columns of a fresh row as PacketVector.append() does. */
 void pio_row_init(const struct pio_vector *vector, uint32_t row, uint32_t length, enum pio_fate fate);
 
+/* Where the arena starts, and where what lies in it ends: behind the last of the live rows that reach into it. */
+static inline size_t pio_arena_start(const struct pio_vector *vector) {
+  return (size_t)vector->capacity * vector->stride;
+}
+size_t pio_arena_top(const struct pio_vector *vector, uint32_t rows);
+
 void pio_vector_free(struct pio_env *env, struct pio_vector *vector);
 void pio_receive_slots_free(struct pio_receive_slots *slots);
+void pio_coalescing_free(struct pio_coalescing *coalescing);
 void pio_key_free(void *key);
 
 /* Takes ownership of `fd`, also when it fails (NULL). */
 struct pio_port *pio_port_open(struct pio_env *env, enum pio_port_kind kind, int fd);
 void pio_port_close(struct pio_port *port);
+/* Whether something that was received waits in the process, where libuv does not see it. */
+bool pio_udp_waits(const struct pio_port *port);
+void pio_udp_forget_waiting(struct pio_port *port);
 /* Brings what libuv watches in line with `reading` and `writing`. */
 void pio_port_update(struct pio_port *port);
 /* The open port of that kind, or NULL with a pending error. */
@@ -177,5 +199,7 @@ extern const pio_function pio_tun_functions[];
 extern const pio_function pio_udp_functions[];
 extern const pio_function pio_socket_functions[];
 extern const pio_function pio_privilege_functions[];
+extern const pio_function pio_udp_receive_functions[];
+extern const pio_function pio_udp_send_functions[];
 
 #endif

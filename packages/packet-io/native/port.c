@@ -10,7 +10,9 @@
 enum pio_event { EVENT_READABLE = 1, EVENT_WRITABLE = 2, EVENT_FAILED = 3 };
 
 static void free_port(struct uv_handle_s *handle) {
-  free(uv_handle_get_data(handle));
+  struct pio_port *port = uv_handle_get_data(handle);
+  pio_udp_forget_waiting(port);
+  free(port);
   free(handle);
 }
 
@@ -104,7 +106,9 @@ static void on_poll(struct uv_handle_s *handle, int status, int events) {
     pio_port_update(port);
     tell(port, EVENT_WRITABLE, 0);
   }
-  if ((events & UV_READABLE) != 0 && !port->closed && port->reading) tell(port, EVENT_READABLE, 0);
+  if (((events & UV_READABLE) != 0 || pio_udp_waits(port)) && !port->closed && port->reading) {
+    tell(port, EVENT_READABLE, 0);
+  }
 }
 
 void pio_port_update(struct pio_port *port) {
@@ -112,7 +116,8 @@ void pio_port_update(struct pio_port *port) {
   int wanted = 0;
   if (port->callback != NULL) {
     if (port->reading) wanted |= UV_READABLE;
-    if (port->writing) wanted |= UV_WRITABLE;
+    /* What waits in the process must be told of like what waits in the socket, which can be written to nearly always. */
+    if (port->writing || (port->reading && pio_udp_waits(port))) wanted |= UV_WRITABLE;
   }
   if (wanted == port->watching) return;
   port->watching = wanted;

@@ -5,9 +5,28 @@
 #include <linux/if_tun.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "coalesce.h"
+#include "inner.h"
 #include "packet_io.h"
+
+/* Newer than some systems' headers. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/* What a super-packet may become larger by when it is sealed, for each of its segments. */
+#define SEALED_HEADER 24
+/* Packets that a super-packet may be. More are read only where the kernel was not told of the limit. */
+#define MAX_SEGMENTS 1024
+/* Rows that one call adds: with more the first would wait too long for the last. */
+#define MAX_ROWS 128
+/* What must be free of the arena for one more packet, which may be a super-packet, and for its sealed form. */
+#define ROWS_FOR_ONE 64
+#define ARENA_FOR_ONE (2 * (size_t)PIO_MAX_PACKET + MAX_SEGMENTS * (SEALED_HEADER + 60))
 
 /* tunOpen(path): port, or -errno */
 static napi_value tun_open(napi_env napi, napi_callback_info info) {
@@ -21,19 +40,42 @@ static napi_value tun_open(napi_env napi, napi_callback_info info) {
   return pio_int(napi, port == NULL ? -errno : (int32_t)port->index);
 }
 
-/* tunAttach(port, name): the interface's name, or -errno. An empty name lets the kernel take the next free tunN. */
+/* tunAttach(port, name, vnet): the interface's name, or -errno. An empty name lets the kernel take the next free tunN. */
 static napi_value tun_attach(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
-  napi_value arguments[2], result;
+  napi_value arguments[3], result;
   struct ifreq request;
+  bool vnet;
   memset(&request, 0, sizeof request);
-  if (!pio_arguments(napi, info, 2, arguments, &env)) return NULL;
+  if (!pio_arguments(napi, info, 3, arguments, &env)) return NULL;
   struct pio_port *port = pio_port_take(env, arguments[0], PORT_TUN);
-  if (port == NULL || !pio_string(napi, arguments[1], request.ifr_name, IFNAMSIZ)) return NULL;
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (port == NULL || !pio_string(napi, arguments[1], request.ifr_name, IFNAMSIZ) || !pio_bool(napi, arguments[2], &vnet)) {
+    return NULL;
+  }
+  request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0));
   if (ioctl(port->fd, TUNSETIFF, &request) < 0) return pio_int(napi, -errno);
+  int header_bytes = sizeof(struct virtio_net_hdr);
+  if (vnet && ioctl(port->fd, TUNSETVNETHDRSZ, &header_bytes) < 0) return pio_int(napi, -errno);
+  port->vnet = vnet;
   if (napi_create_string_utf8(napi, request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ), &result) != napi_ok) return NULL;
   return result;
+}
+
+/* tunOffload(port, level): 0 none, 1 checksums and TCP segments, 2 UDP segments too; 0 or -errno. For a port with vnet. */
+static napi_value tun_offload(napi_env napi, napi_callback_info info) {
+  static const unsigned int features[] = {0, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6,
+                                          TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6};
+  struct pio_env *env;
+  napi_value arguments[2];
+  uint32_t level;
+  if (!pio_arguments(napi, info, 2, arguments, &env)) return NULL;
+  struct pio_port *port = pio_port_take(env, arguments[0], PORT_TUN);
+  if (port == NULL || !pio_uint32(napi, arguments[1], &level)) return NULL;
+  if (level >= sizeof features / sizeof *features) return pio_bug(napi, "no such level of offloads");
+  if (!port->vnet) return pio_int(napi, -EINVAL);
+  if (ioctl(port->fd, TUNSETOFFLOAD, (unsigned long)features[level]) < 0) return pio_int(napi, -errno);
+  port->vnet_udp = level == 2;
+  return pio_int(napi, 0);
 }
 
 /* tunPersist(port, whether): 0 or -errno */
@@ -47,6 +89,143 @@ static napi_value tun_persist(napi_env napi, napi_callback_info info) {
   return pio_int(napi, ioctl(port->fd, TUNSETPERSIST, (unsigned long)persist) < 0 ? -errno : 0);
 }
 
+enum pio_arrival { ARRIVED, NOT_WANTED, NOTHING_THERE, ARRIVAL_FAILED };
+
+/* One read. `*length` is what came, without the header. */
+static enum pio_arrival read_packet(struct pio_port *port, uint8_t *at, size_t space, struct virtio_net_hdr *header, size_t *length) {
+  struct iovec spans[2] = {{header, sizeof *header}, {at, space}};
+  for (;;) {
+    ssize_t result = port->vnet ? readv(port->fd, spans, 2) : read(port->fd, at, space);
+    if (result < 0 && errno == EINTR) continue;
+    if (result < 0) {
+      if (errno == EAGAIN) return NOTHING_THERE;
+      port->counters[COUNTER_RECEIVE_ERRORS]++;
+      return ARRIVAL_FAILED;
+    }
+    const size_t before = port->vnet ? sizeof *header : 0;
+    *length = (size_t)result < before ? 0 : (size_t)result - before;
+    if (*length != 0) return ARRIVED;
+    port->counters[COUNTER_RECEIVE_DROPPED]++;
+    return NOT_WANTED;
+  }
+}
+
+/* What a packet with this header is: `*segments` 1 for a plain one, its checksum completed. False when it cannot be that. */
+static bool take_header(uint8_t *packet, uint32_t length, const struct virtio_net_hdr *header, struct pio_inner *inner,
+                        uint32_t *segments) {
+  *segments = 1;
+  const uint8_t type = header->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+  if (type != VIRTIO_NET_HDR_GSO_NONE) {
+    if (!pio_inner_read(packet, length, inner) || header->gso_size == 0) return false;
+    const bool fits = type == VIRTIO_NET_HDR_GSO_TCPV4   ? inner->version == 4 && inner->protocol == PIO_TCP
+                      : type == VIRTIO_NET_HDR_GSO_TCPV6 ? inner->version == 6 && inner->protocol == PIO_TCP
+                                                         : type == VIRTIO_NET_HDR_GSO_UDP_L4 && inner->protocol == PIO_UDP;
+    if (!fits) return false;
+    *segments = pio_segments_of(inner, header->gso_size);
+    if (*segments > 1) return *segments <= MAX_SEGMENTS;
+    *segments = 1;
+  }
+  if ((header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) return true;
+  return pio_complete_checksum(packet, length, header->csum_start, header->csum_offset);
+}
+
+/* Where packets are put while a vector is filled. */
+struct pio_filling {
+  struct pio_vector *vector;
+  uint32_t row;
+  size_t place;    /* in the arena */
+  size_t reserved; /* bytes of the arena that sealing will need */
+  uint32_t packets;
+};
+
+/* A super-packet for many becomes plain packets: each goes to several peers, and a row of a peer's copy takes no more. */
+static bool spread(struct pio_filling *filling, const struct pio_split *split, const uint8_t *packet) {
+  struct pio_vector *vector = filling->vector;
+  for (uint32_t index = 0; index < split->segments; index++) {
+    if (filling->row == vector->capacity) return false;
+    const uint32_t before = index * split->segment_bytes;
+    const uint32_t left = split->payload_bytes - before;
+    const uint32_t payload = left < split->segment_bytes ? left : split->segment_bytes;
+    if (split->inner.payload + payload > vector->packet_bytes) return false;
+    pio_row_init(vector, filling->row, split->inner.payload + payload, FATE_INNER);
+    uint8_t *at = vector->bytes + pio_column(vector, COLUMN_OFFSET)[filling->row];
+    memcpy(at + split->inner.payload, packet + split->inner.payload + before, payload);
+    pio_split_write(split, index, at);
+    filling->row++;
+    filling->packets++;
+  }
+  return true;
+}
+
+/*
+ * Reads packets into the arena, one behind the other. Super-packets leave as much of it free as their sealed form takes,
+ * and no more packets are read than the vector has rows, should all of them have to be split, or moved behind what was.
+ */
+static enum pio_arrival read_into_arena(struct pio_port *port, struct pio_filling *filling) {
+  struct pio_vector *vector = filling->vector;
+  const size_t tail = vector->stride - vector->headroom - vector->packet_bytes;
+  const size_t at = ((filling->place + 63) & ~(size_t)63) + vector->headroom;
+  if (at + tail + ARENA_FOR_ONE + filling->reserved > vector->bytes_length) return NOTHING_THERE;
+  if (filling->row + filling->packets + 1 + ROWS_FOR_ONE > vector->capacity) return NOTHING_THERE;
+  uint8_t *packet = vector->bytes + at;
+  struct virtio_net_hdr header;
+  struct pio_inner inner;
+  size_t length;
+  uint32_t segments = 1;
+  const enum pio_arrival arrival = read_packet(port, packet, PIO_MAX_PACKET, &header, &length);
+  if (arrival != ARRIVED) return arrival;
+  if (!take_header(packet, (uint32_t)length, &header, &inner, &segments) ||
+      (segments == 1 && length > vector->packet_bytes)) {
+    port->counters[COUNTER_RECEIVE_DROPPED]++;
+    return NOT_WANTED;
+  }
+  if (segments > 1 && pio_inner_is_for_many(packet, &inner)) {
+    struct pio_split split;
+    if (!pio_split_begin(&split, packet, (uint32_t)length, segments, header.gso_size) || !spread(filling, &split, packet)) {
+      port->counters[COUNTER_RECEIVE_DROPPED]++;
+    }
+    return NOT_WANTED;
+  }
+  if (segments > 1) {
+    const size_t sealed = length + (size_t)segments * (SEALED_HEADER + inner.payload);
+    if (at + length + tail + filling->reserved + sealed + 128 > vector->bytes_length) {
+      port->counters[COUNTER_RECEIVE_DROPPED]++;
+      return NOT_WANTED;
+    }
+    filling->reserved += sealed + 64;
+  }
+  const uint32_t row = filling->row++;
+  pio_row_init(vector, row, (uint32_t)length, FATE_INNER);
+  pio_column(vector, COLUMN_OFFSET)[row] = (uint32_t)at;
+  pio_column(vector, COLUMN_SEGMENTS)[row] = segments;
+  pio_column(vector, COLUMN_SEGMENT_BYTES)[row] = segments > 1 ? header.gso_size : 0;
+  filling->place = at + length + tail;
+  filling->packets += segments;
+  return ARRIVED;
+}
+
+/* Reads one packet into the row's own place. */
+static enum pio_arrival read_into_row(struct pio_port *port, struct pio_filling *filling) {
+  struct pio_vector *vector = filling->vector;
+  /* The device cuts a packet that is too large for the buffer: one byte more shows it, where there is tailroom for it. */
+  const size_t space = vector->stride - vector->headroom;
+  const size_t wanted = space > vector->packet_bytes ? (size_t)vector->packet_bytes + 1 : vector->packet_bytes;
+  uint8_t *packet = vector->bytes + (size_t)filling->row * vector->stride + vector->headroom;
+  struct virtio_net_hdr header;
+  struct pio_inner inner;
+  size_t length;
+  uint32_t segments = 1;
+  const enum pio_arrival arrival = read_packet(port, packet, wanted, &header, &length);
+  if (arrival != ARRIVED) return arrival;
+  if (length > vector->packet_bytes ||
+      (port->vnet && (!take_header(packet, (uint32_t)length, &header, &inner, &segments) || segments > 1))) {
+    port->counters[COUNTER_RECEIVE_DROPPED]++;
+    return NOT_WANTED;
+  }
+  pio_row_init(vector, filling->row++, (uint32_t)length, FATE_INNER);
+  return ARRIVED;
+}
+
 /* tunRead(port, vector, count): rows added, or -errno when the device is gone */
 static napi_value tun_read(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
@@ -57,27 +236,64 @@ static napi_value tun_read(napi_env napi, napi_callback_info info) {
   if (port == NULL) return NULL;
   struct pio_vector *vector = pio_vector_take(env, arguments[1], arguments[2], &count);
   if (vector == NULL) return NULL;
-  uint32_t row = count;
-  /* The device cuts a packet that is too large for the buffer: one byte more shows it, where there is tailroom for it. */
-  const size_t space = vector->stride - vector->headroom;
-  const size_t wanted = space > vector->packet_bytes ? (size_t)vector->packet_bytes + 1 : vector->packet_bytes;
-  while (row < vector->capacity) {
-    ssize_t length = read(port->fd, vector->bytes + (size_t)row * vector->stride + vector->headroom, wanted);
-    if (length < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) break;
-      port->counters[COUNTER_RECEIVE_ERRORS]++;
-      if (row == count) return pio_int(napi, -errno);
+  struct pio_filling filling = {.vector = vector, .row = count, .packets = count};
+  /* Without one, super-packets are lost: whoever asks for offloads brings vectors with an arena. */
+  const bool arena = port->vnet && vector->capacity >= 2 * ROWS_FOR_ONE &&
+                     vector->bytes_length - pio_arena_start(vector) >= 2 * ARENA_FOR_ONE;
+  if (arena) filling.place = pio_arena_top(vector, count);
+  while (filling.row < vector->capacity && filling.row - count < MAX_ROWS) {
+    const enum pio_arrival arrival = arena ? read_into_arena(port, &filling) : read_into_row(port, &filling);
+    if (arrival == NOTHING_THERE) break;
+    if (arrival == ARRIVAL_FAILED) {
+      if (filling.row == count) return pio_int(napi, -errno);
       break;
     }
-    if (length == 0 || (size_t)length > vector->packet_bytes) {
-      port->counters[COUNTER_RECEIVE_DROPPED]++;
-      continue;
-    }
-    pio_row_init(vector, row, (uint32_t)length, FATE_INNER);
-    row++;
   }
-  return pio_int(napi, (int32_t)(row - count));
+  return pio_int(napi, (int32_t)(filling.row - count));
+}
+
+static bool write_span(struct pio_port *port, const struct iovec *spans, int count) {
+  ssize_t written;
+  do {
+    written = writev(port->fd, spans, count);
+  } while (written < 0 && errno == EINTR);
+  return written >= 0;
+}
+
+static void write_row(struct pio_port *port, uint8_t *packet, uint32_t length) {
+  struct virtio_net_hdr header;
+  memset(&header, 0, sizeof header);
+  const struct iovec spans[2] = {{&header, sizeof header}, {packet, length}};
+  const bool written = port->vnet ? write_span(port, spans, 2) : write_span(port, spans + 1, 1);
+  if (!written) port->counters[COUNTER_SEND_ERRORS]++;
+}
+
+static void write_run(struct pio_port *port, const struct pio_vector *vector, const struct pio_run *run, const uint32_t *next) {
+  const uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
+  const uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
+  uint8_t *first = vector->bytes + offsets[run->first];
+  if (run->rows == 1) {
+    write_row(port, first, lengths[run->first]);
+    return;
+  }
+  struct virtio_net_hdr header;
+  struct iovec spans[PIO_MAX_RUN + 1];
+  uint8_t saved[PIO_MAX_HEADERS];
+  memset(&header, 0, sizeof header);
+  pio_run_join(run, first, &header, saved);
+  int count = 0;
+  spans[count++] = (struct iovec){&header, sizeof header};
+  for (uint32_t row = run->first, left = run->rows; left > 0; row = next[row], left--) {
+    const uint32_t skipped = row == run->first ? 0 : run->inner.payload;
+    spans[count++] = (struct iovec){vector->bytes + offsets[row] + skipped, lengths[row] - skipped};
+  }
+  if (write_span(port, spans, count)) return;
+  /* A kernel that knows no such super-packets: what it refuses goes in pieces. */
+  if (run->inner.protocol == PIO_UDP && errno == EINVAL) port->vnet_udp = false;
+  memcpy(first, saved, run->inner.payload);
+  for (uint32_t row = run->first, left = run->rows; left > 0; row = next[row], left--) {
+    write_row(port, vector->bytes + offsets[row], lengths[row]);
+  }
 }
 
 /* tunWrite(port, vector, count) */
@@ -93,21 +309,58 @@ static napi_value tun_write(napi_env napi, napi_callback_info info) {
   uint32_t *fates = pio_column(vector, COLUMN_FATE);
   const uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
   const uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
+  const struct pio_coalescing *coalescing = port->vnet ? pio_coalesce(vector, rows, port->vnet_udp) : NULL;
+  for (uint32_t i = 0; coalescing != NULL && i < coalescing->count; i++) {
+    write_run(port, vector, &coalescing->runs[i], coalescing->next);
+  }
   for (uint32_t row = 0; row < rows; row++) {
     if (fates[row] != FATE_TO_DEVICE) continue;
     fates[row] = FATE_DROPPED;
-    const uint32_t offset = offsets[row], length = lengths[row];
-    ssize_t written = -1;
-    if (pio_in_slab(vector, offset, length, 0)) {
-      do {
-        written = write(port->fd, vector->bytes + offset, length);
-      } while (written < 0 && errno == EINTR);
-    }
-    if (written < 0) port->counters[COUNTER_SEND_ERRORS]++;
+    if (!pio_in_slab(vector, offsets[row], lengths[row], 0)) port->counters[COUNTER_SEND_ERRORS]++;
+    else if (coalescing == NULL) write_row(port, vector->bytes + offsets[row], lengths[row]);
   }
   return NULL;
 }
 
+/*
+ * tunGather(vector, count, udp, Uint8Array): what tunWrite would write to a device with offloads, for tests: for each write its
+ * length (32 bits, in the machine's order), a struct virtio_net_hdr and the packet. Returns the bytes that were put down.
+ */
+static napi_value tun_gather(napi_env napi, napi_callback_info info) {
+  struct pio_env *env;
+  napi_value arguments[4];
+  uint32_t rows;
+  bool udp;
+  uint8_t *out;
+  size_t space, used = 0;
+  if (!pio_arguments(napi, info, 4, arguments, &env)) return NULL;
+  struct pio_vector *vector = pio_vector_take(env, arguments[0], arguments[1], &rows);
+  if (vector == NULL || !pio_bool(napi, arguments[2], &udp) || !pio_bytes(napi, arguments[3], &out, &space)) return NULL;
+  const struct pio_coalescing *coalescing = pio_coalesce(vector, rows, udp);
+  if (coalescing == NULL) return pio_bug(napi, "out of memory");
+  const uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
+  const uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
+  for (uint32_t i = 0; i < coalescing->count; i++) {
+    const struct pio_run *run = &coalescing->runs[i];
+    struct virtio_net_hdr header;
+    uint8_t saved[PIO_MAX_HEADERS];
+    memset(&header, 0, sizeof header);
+    const uint32_t length = run->rows == 1 ? lengths[run->first] : run->length;
+    if (space - used < sizeof length + sizeof header + length) return pio_bug(napi, "too little room");
+    if (run->rows > 1) pio_run_join(run, vector->bytes + offsets[run->first], &header, saved);
+    memcpy(out + used, &length, sizeof length);
+    memcpy(out + used + sizeof length, &header, sizeof header);
+    used += sizeof length + sizeof header;
+    for (uint32_t row = run->first, left = run->rows; left > 0; row = coalescing->next[row], left--) {
+      const uint32_t skipped = row == run->first ? 0 : run->inner.payload;
+      memcpy(out + used, vector->bytes + offsets[row] + skipped, lengths[row] - skipped);
+      used += lengths[row] - skipped;
+    }
+  }
+  return pio_int(napi, (int32_t)used);
+}
+
 const pio_function pio_tun_functions[] = {{"tunOpen", tun_open},       {"tunAttach", tun_attach},
-                                          {"tunPersist", tun_persist}, {"tunRead", tun_read},
-                                          {"tunWrite", tun_write},     {NULL, NULL}};
+                                          {"tunOffload", tun_offload}, {"tunPersist", tun_persist},
+                                          {"tunRead", tun_read},       {"tunWrite", tun_write},
+                                          {"tunGather", tun_gather},   {NULL, NULL}};

@@ -57,11 +57,26 @@ void pio_row_init(const struct pio_vector *vector, uint32_t row, uint32_t length
   table[COLUMN_SEGMENT_BYTES * capacity] = 0;
 }
 
+size_t pio_arena_top(const struct pio_vector *vector, uint32_t rows) {
+  const uint32_t *fates = pio_column(vector, COLUMN_FATE);
+  const uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
+  const uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
+  size_t top = pio_arena_start(vector);
+  for (uint32_t row = 0; row < rows; row++) {
+    if (fates[row] == FATE_DROPPED) continue;
+    /* A row that lies nowhere ends the arena: nothing is put there. */
+    const size_t end = (size_t)offsets[row] + lengths[row];
+    if (end > top) top = end;
+  }
+  return top > vector->bytes_length ? vector->bytes_length : top;
+}
+
 void pio_vector_free(struct pio_env *env, struct pio_vector *vector) {
   for (int i = 0; i < 3; i++) {
     if (vector->arrays[i] != NULL) napi_delete_reference(env->napi, vector->arrays[i]);
   }
   pio_receive_slots_free(vector->receive);
+  pio_coalescing_free(vector->coalescing);
   free(vector);
 }
 

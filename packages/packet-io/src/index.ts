@@ -1,5 +1,5 @@
-export { evpBackend } from './evp-backend.js';
 export { hasNativeAddon } from './native-addon.js';
+export { type AeadChoice, nativeBackend } from './native-backend.js';
 export { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
 export type { PortCounters } from './port-counters.js';
 export { changeUser, findGroup, findUser, withNetAdmin } from './privileges.js';
@@ -13,5 +13,13 @@ export {
   setSocket,
   takePassedSockets,
 } from './socket.js';
-export { type NativeTunDevice, openTun, type TunOptions } from './tun-device.js';
-export { DEFAULT_BUFFER_BYTES, type NativeUdpLink, type NativeUdpLinkOptions, openUdpLink } from './udp-link.js';
+export { DEVICE_VECTOR, type NativeTunDevice, openTun, type TunOffload, type TunOptions } from './tun-device.js';
+export {
+  DEFAULT_BUFFER_BYTES,
+  LINK_VECTOR,
+  type NativeUdpLink,
+  type NativeUdpLinkOptions,
+  openUdpLink,
+  type UdpOffload,
+  udpOffloadOf,
+} from './udp-link.js';

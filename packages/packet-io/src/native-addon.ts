@@ -30,7 +30,15 @@ export interface NativeAddon {
   ): NativeIndex;
   forgetVector(vector: NativeIndex): void;
 
-  installKey(cipher: string, key: Uint8Array, implicitIv: Uint8Array, prefix: Uint8Array, seals: boolean): NativeIndex;
+  multiBuffer(): { readonly text: string; readonly usable: boolean };
+  installKey(
+    cipher: string,
+    key: Uint8Array,
+    implicitIv: Uint8Array,
+    prefix: Uint8Array,
+    seals: boolean,
+    multiBuffer: boolean,
+  ): NativeIndex;
   retireKey(key: NativeIndex): void;
   sealBatch(vector: NativeIndex, count: number): void;
   openBatch(vector: NativeIndex, count: number): void;
@@ -41,9 +49,11 @@ export interface NativeAddon {
   readCounters(port: NativeIndex, counters: Float64Array): void;
 
   tunOpen(path: string): NativeIndex;
-  tunAttach(port: NativeIndex, name: string): string | number;
+  tunAttach(port: NativeIndex, name: string, vnet: boolean): string | number;
+  tunOffload(port: NativeIndex, level: 0 | 1 | 2): number;
   tunPersist(port: NativeIndex, persist: boolean): number;
   tunRead(port: NativeIndex, vector: NativeIndex, count: number): number;
+  tunGather(vector: NativeIndex, count: number, udp: boolean, out: Uint8Array): number;
   tunWrite(port: NativeIndex, vector: NativeIndex, count: number): void;
 
   findUser(name: string): number;
@@ -64,12 +74,8 @@ export interface NativeAddon {
   socketClose(fd: number): void;
   udpAdopt(fd: number, link: number): NativeIndex;
 
-  udpOpen(family: 4 | 6, v6only: boolean, link: number): NativeIndex;
-  udpBuffer(port: NativeIndex, send: boolean, bytes: number, force: boolean): number;
-  udpMark(port: NativeIndex, mark: number): number;
-  udpDevice(port: NativeIndex, name: string): number;
-  udpBind(port: NativeIndex, address: string, portNumber: number, scope: number): number;
   udpLocalAddress(port: NativeIndex, words: Uint32Array): number;
+  udpOffload(port: NativeIndex, gso: boolean, gro: boolean): number;
   udpReceive(port: NativeIndex, vector: NativeIndex, count: number): number;
   udpSend(port: NativeIndex, vector: NativeIndex, count: number): boolean;
   udpSendOne(port: NativeIndex, packet: Uint8Array, address: Uint32Array): void;

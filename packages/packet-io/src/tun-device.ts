@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { DeviceReadiness, TunDevice } from '@openvpnd/internal-mux';
 import { FATE_DROPPED, FATE_TO_DEVICE, type PacketVector } from '@openvpnd/memory';
 import { EVENT_FAILED, EVENT_READABLE, type NativeIndex, nativeAddon } from './native-addon.js';
@@ -12,14 +13,34 @@ export interface TunOptions {
   readonly devNode?: string;
   /** Whether the interface outlives the process: true makes it persistent, false ends that; left as it is by default. OpenVPN: --mktun, --rmtun. */
   readonly persist?: boolean;
+  /**
+   * How much segmentation is left to us: `tso` for TCP, `tso+uso` for UDP as well, `none` (the default). The device then delivers super-packets, and takes
+   * them, into which the packets of a vector are gathered. Less than was asked for is no error, see {@link NativeTunDevice.offload}. Vectors to read into need
+   * an arena, see {@link DEVICE_VECTOR}.
+   */
+  readonly offload?: TunOffload;
 }
+
+export type TunOffload = 'none' | 'tso' | 'tso+uso';
 
 /** A tun device with what it counted. */
 export interface NativeTunDevice extends TunDevice {
   /** Since the device was opened; frozen when it is closed. */
   counters(): PortCounters;
+  /** What the device does. Kernels before 6.2 have no `uso`. */
+  readonly offload: TunOffload;
 }
 
+/**
+ * What a vector that a device with offloads fills must have: an arena for super-packets and their sealed forms, and rows for the packets of all of
+ * them, should they have to be split.
+ */
+export const DEVICE_VECTOR: { readonly capacity: number; readonly arenaBytes: number } = {
+  capacity: 512,
+  arenaBytes: 1024 * 1024,
+};
+
+const { EINVAL } = constants.errno;
 /** Longest name of an interface: IFNAMSIZ less its NUL. */
 const MAX_NAME_BYTES = 15;
 
@@ -31,13 +52,17 @@ const MAX_NAME_BYTES = 15;
  */
 export function openTun(options: TunOptions = {}): NativeTunDevice {
   const addon = nativeAddon();
-  const { name = 'tun', devNode = '/dev/net/tun', persist } = options;
+  const { name = 'tun', devNode = '/dev/net/tun', persist, offload = 'none' } = options;
   if (name === '' || name.includes('%') || Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw new RangeError(`not a name for an interface: ${JSON.stringify(name)}`);
   }
   const port = addon.tunOpen(devNode);
   if (port < 0) throw new PacketIoError('ERR_TUN_OPEN', `Cannot open TUN/TAP dev ${devNode}`, -port);
-  const attached = addon.tunAttach(port, name === 'tun' ? '' : name);
+  const wanted = name === 'tun' ? '' : name;
+  const wantsOffload = offload !== 'none';
+  let attached = addon.tunAttach(port, wanted, wantsOffload);
+  // Devices that refuse the header of super-packets are there without it.
+  if (wantsOffload && attached === -EINVAL) attached = addon.tunAttach(port, wanted, false);
   if (typeof attached === 'number') {
     addon.closePort(port);
     throw new PacketIoError('ERR_TUN_OPEN', `Cannot ioctl TUNSETIFF ${name}`, -attached);
@@ -49,11 +74,22 @@ export function openTun(options: TunOptions = {}): NativeTunDevice {
       throw new PacketIoError('ERR_TUN_OPEN', `Cannot ioctl TUNSETPERSIST(${persist ? 1 : 0}) ${attached}`, -result);
     }
   }
-  return new LinuxTun(attached, port);
+  return new LinuxTun(attached, port, offload === 'none' ? 'none' : setOffload(port, offload));
+}
+
+/** Asks for as much as the kernel gives. */
+function setOffload(port: NativeIndex, wanted: TunOffload): TunOffload {
+  const addon = nativeAddon();
+  if (wanted === 'tso+uso' && addon.tunOffload(port, 2) === 0) return 'tso+uso';
+  if (addon.tunOffload(port, 1) === 0) return 'tso';
+  // The header stays, if there is one: what is written may still be gathered.
+  addon.tunOffload(port, 0);
+  return 'none';
 }
 
 class LinuxTun implements NativeTunDevice {
   readonly name: string;
+  readonly offload: TunOffload;
   readonly #port: NativeIndex;
   #readiness: DeviceReadiness | undefined;
   #closed = false;
@@ -61,8 +97,9 @@ class LinuxTun implements NativeTunDevice {
   #paused = false;
   #lastCounters: PortCounters | undefined;
 
-  constructor(name: string, port: NativeIndex) {
+  constructor(name: string, port: NativeIndex, offload: TunOffload) {
     this.name = name;
+    this.offload = offload;
     this.#port = port;
   }
 

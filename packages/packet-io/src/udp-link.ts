@@ -19,12 +19,25 @@ export interface NativeUdpLinkOptions
     Omit<SocketSettings, 'sendBufferBytes' | 'receiveBufferBytes'> {
   /** A bound UDP socket that somebody else has opened; the link works on a duplicate, and `local`, `port` and `family` count for nothing. */
   readonly descriptor?: number;
+  /**
+   * Lets the kernel split and gather datagrams, as far as it can; off by default. Vectors to receive into should have an
+   * arena, see {@link LINK_VECTOR}; without one what was gathered is copied.
+   */
+  readonly offload?: UdpOffload;
+}
+
+/** What a kernel does with several datagrams at once: `gso` splits on sending (UDP_SEGMENT), `gro` gathers on receipt (UDP_GRO). */
+export interface UdpOffload {
+  readonly gso: boolean;
+  readonly gro: boolean;
 }
 
 /** A UDP link with what it counted. */
 export interface NativeUdpLink extends LinkSocket {
   /** Since the link was opened; frozen when it is closed. */
   counters(): PortCounters;
+  /** What the kernel does of what was asked for. */
+  readonly offloads: UdpOffload;
   /** Sizes of the buffers in effect, in bytes, as the kernel counts them (twice what was asked). */
   bufferBytes(): { readonly receive: number; readonly send: number };
   resizeBuffers(sizes: BufferSizes): void;
@@ -32,6 +45,15 @@ export interface NativeUdpLink extends LinkSocket {
 
 /** Below 4 MiB a single TCP stream through the tunnel loses packets in bursts: with 1 MiB 6.5 thousand in two seconds, with 4 MiB none. */
 export const DEFAULT_BUFFER_BYTES: number = 4 * 1024 * 1024;
+
+/**
+ * What a vector that a link with offloads fills should have: rows for all datagrams of a few gathered messages, and an arena in which eight of
+ * these have their places.
+ */
+export const LINK_VECTOR: { readonly capacity: number; readonly arenaBytes: number } = {
+  capacity: 512,
+  arenaBytes: 8 * (65_536 + 1088),
+};
 
 /**
  * Opens an unconnected UDP socket, nonblocking and closed on exec, that receives and sends a vector in a few system calls.
@@ -76,12 +98,15 @@ function open(options: NativeUdpLinkOptions, local: Endpoint): NativeUdpLink {
   }
   const port = addon.udpAdopt(fd, id);
   if (port < 0) throw new PacketIoError('ERR_LINK_OPEN', 'UDP: Cannot create UDP/UDP6 socket', -port);
-  return new LinuxUdpLink(id, port, fd);
+  const { gso, gro } = options.offload ?? { gso: false, gro: false };
+  return new LinuxUdpLink(id, port, fd, addon.udpOffload(port, gso, gro));
 }
 
 class LinuxUdpLink implements NativeUdpLink {
   readonly id: number;
   readonly protocol = 'udp' as const;
+  readonly sendsRuns = true;
+  readonly offloads: UdpOffload;
   readonly #port: NativeIndex;
   readonly #local: LinkAddress = new Uint32Array(ADDRESS_WORDS);
   /** The port's own. */
@@ -91,8 +116,9 @@ class LinuxUdpLink implements NativeUdpLink {
   #lastCounters: PortCounters | undefined;
   #lastBuffers: { readonly receive: number; readonly send: number } | undefined;
 
-  constructor(id: number, port: NativeIndex, fd: number) {
+  constructor(id: number, port: NativeIndex, fd: number, offloads: number) {
     this.id = id;
+    this.offloads = { gso: (offloads & 1) !== 0, gro: (offloads & 2) !== 0 };
     this.#port = port;
     this.#fd = fd;
     nativeAddon().udpLocalAddress(port, this.#local);
@@ -161,4 +187,9 @@ class LinuxUdpLink implements NativeUdpLink {
   resizeBuffers(sizes: BufferSizes): void {
     if (!this.#closed) setSocket(this.#fd, sizes);
   }
+}
+
+/** What the kernel does for a link: nothing, where it is no native one. */
+export function udpOffloadOf(link: LinkSocket): UdpOffload {
+  return link instanceof LinuxUdpLink ? link.offloads : { gso: false, gro: false };
 }

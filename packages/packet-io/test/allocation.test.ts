@@ -11,7 +11,7 @@ import {
   PacketVector,
 } from '@openvpnd/memory';
 import { expect, it } from 'vitest';
-import { evpBackend, openUdpLink } from '../src/index.js';
+import { nativeBackend, openUdpLink } from '../src/index.js';
 
 const PACKETS = 10_000;
 const ROWS = 64;
@@ -23,7 +23,7 @@ setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
 it('seals, sends, receives and opens 10 000 packets without an allocation for a packet', () => {
-  const backend = evpBackend();
+  const backend = nativeBackend();
   const key = {
     cipher: 'AES-256-GCM',
     key: new Uint8Array(32),

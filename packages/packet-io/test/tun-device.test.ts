@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { describeTunDevice, type TunDeviceWorld } from '@openvpnd/internal-mux/conformance';
 import { FATE_TO_DEVICE, PacketVector } from '@openvpnd/memory';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type NativeTunDevice, openTun, PacketIoError, type TunOptions } from '../src/index.js';
+import { type NativeTunDevice, openTun, PacketIoError, type TunOffload, type TunOptions } from '../src/index.js';
 import { describeInNamespace } from './namespace.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -37,6 +37,7 @@ describe('openTun without a device', () => {
 describeInNamespace(import.meta.url, () => {
   for (const family of [4, 6] as const) {
     describeTunDevice(`packet-io, IPv${family}`, () => forwardingWorld(family));
+    describeTunDevice(`packet-io with offloads, IPv${family}`, () => forwardingWorld(family, 'tso+uso'));
   }
 
   describe('native tun', () => {
@@ -134,11 +135,11 @@ function vector(capacity = 64): PacketVector {
 }
 
 /** Two devices and the system as a router between them: what is written to one comes out of the other, a hop later. */
-function forwardingWorld(family: 4 | 6): TunDeviceWorld {
+function forwardingWorld(family: 4 | 6, offload: TunOffload = 'none'): TunDeviceWorld {
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
   writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
-  const near = openTun({ name: 'pio-a' });
-  const far = openTun({ name: 'pio-b' });
+  const near = openTun({ name: 'pio-a', offload });
+  const far = openTun({ name: 'pio-b', offload });
   const network = (side: number): string => (family === 4 ? `10.9.${side}.1/24` : `fd09:${side}::1/64`);
   for (const [side, device] of [near, far].entries()) {
     ip('addr', 'add', network(side), 'dev', device.name, ...(family === 6 ? ['nodad'] : []));

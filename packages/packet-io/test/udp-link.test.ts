@@ -32,6 +32,19 @@ for (const local of [LOOPBACK_4, LOOPBACK_6]) {
       },
     };
   });
+  describeLinkSocket(`packet-io with offloads, IPv${local.family}`, () => {
+    const a = openUdpLink({ id: 11, local, offload: { gso: true, gro: true } });
+    const b = openUdpLink({ id: 12, local, offload: { gso: true, gro: true } });
+    return {
+      a,
+      b,
+      turn,
+      close() {
+        a.close();
+        b.close();
+      },
+    };
+  });
 }
 
 describeLinkSocket('packet-io, dual stack to IPv4', () => {

@@ -5,10 +5,13 @@ import { describeAeadBackend } from '@openvpnd/data-channel/conformance';
 import { FATE_DROPPED, FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evpBackend } from '../src/index.js';
+import { nativeBackend } from '../src/index.js';
 import { nativeAddon } from '../src/native-addon.js';
 
-describeAeadBackend('evp', evpBackend);
+describeAeadBackend('evp', () => nativeBackend('evp'));
+describe.skipIf(!nativeAddon().multiBuffer().usable)('libipsec-mb', () => {
+  describeAeadBackend('libipsec-mb', () => nativeBackend('libipsec-mb'));
+});
 
 const PREFIX = Uint8Array.of(0x48, 0, 0, 7);
 const KEY: Omit<AeadKeyOptions, 'direction'> = {
@@ -23,7 +26,7 @@ function vector(capacity = 8): PacketVector {
 }
 
 describe('evp backend: a descriptor table that is wrong', () => {
-  const backend = evpBackend();
+  const backend = nativeBackend();
   const seal = backend.installKey({ ...KEY, direction: 'seal' });
   const open = backend.installKey({ ...KEY, direction: 'open' });
 
