@@ -8,6 +8,7 @@ import {
   FATE_TO_LINK,
   PacketVector,
   type PacketVectorOptions,
+  spreadRuns,
 } from '@openvpnd/memory';
 import { type Instant, NEVER } from '@openvpnd/sans-io';
 import type { Clock, Tunnel } from './ports.js';
@@ -28,6 +29,9 @@ export interface EventLoopOptions<Action> {
   readonly tunnel: Tunnel<Action>;
   /** Shape of the three vectors; headroom and tailroom are the sum of what the stages of the tunnel need. */
   readonly vector: Omit<PacketVectorOptions, 'capacity'> & { readonly capacity?: number };
+  /** What is different in the vector that links fill, and in the one that the device fills: ports that gather packets need more rows, and an arena. */
+  readonly linkVector?: Partial<PacketVectorOptions>;
+  readonly deviceVector?: Partial<PacketVectorOptions>;
   readonly device?: TunDevice;
   /** Carries out what the tunnel asks of the host, in order, after the rows of the same batch have left. */
   execute(action: Action): void;
@@ -41,6 +45,8 @@ export interface EventLoopOptions<Action> {
 export interface EventLoopCounters {
   /** Rows for a link that is not there (any more). */
   unknownLink: number;
+  /** Datagrams of runs that found no row of their own, for a link that sends one a row. */
+  noRowForDatagram: number;
   /** Rows for the device while there was none. */
   noDevice: number;
   /** Rows of a timeout (pings) that a full link had not taken by the next one. */
@@ -69,7 +75,13 @@ export class EventLoop<Action> {
   readonly #tunnel: Tunnel<Action>;
   readonly #host: EventLoopOptions<Action>;
   readonly #links: Map<number, OpenLink> = new Map();
-  readonly #counters: EventLoopCounters = { unknownLink: 0, noDevice: 0, lateTimeoutRows: 0, stalls: 0 };
+  readonly #counters: EventLoopCounters = {
+    unknownLink: 0,
+    noRowForDatagram: 0,
+    noDevice: 0,
+    lateTimeoutRows: 0,
+    stalls: 0,
+  };
   /** From the links; from the device; from timeouts. */
   readonly #rx: PacketVector;
   readonly #tx: PacketVector;
@@ -89,8 +101,8 @@ export class EventLoop<Action> {
     this.#host = options;
     this.#clock = options.clock;
     this.#tunnel = options.tunnel;
-    this.#rx = new PacketVector(vector);
-    this.#tx = new PacketVector(vector);
+    this.#rx = new PacketVector({ ...vector, ...options.linkVector });
+    this.#tx = new PacketVector({ ...vector, ...options.deviceVector });
     this.#out = new PacketVector(vector);
     this.#fireTimer = () => {
       this.#armedAt = NEVER;
@@ -266,13 +278,17 @@ export class EventLoop<Action> {
   }
 
   #send(vector: PacketVector): boolean {
-    const { count, fate, addresses } = vector;
+    const { fate, addresses } = vector;
     let all = true;
-    for (let row = 0; row < count; row += 1) {
+    // Rows may become more on the way.
+    for (let row = 0; row < vector.count; row += 1) {
       if (fate[row] !== FATE_TO_LINK) continue;
       const open = this.#links.get(addresses[row * ADDRESS_WORDS + ADDRESS_LINK]);
       // One call sends every row of the link: the next rows that are met belong to others, or to a full one.
-      if (open !== undefined && !open.full) open.full = !open.link.sendBatch(vector);
+      if (open !== undefined && !open.full) {
+        if (open.link.sendsRuns !== true) this.#counters.noRowForDatagram += spreadRuns(vector, open.link.id);
+        open.full = !open.link.sendBatch(vector);
+      }
       if (fate[row] !== FATE_TO_LINK) continue;
       if (open?.full === true) {
         all = false;

@@ -67,6 +67,9 @@ export class TestLink implements LinkSocket {
   /** Packets that it takes before it is full. */
   room = Number.POSITIVE_INFINITY;
   paused = false;
+  sendsRuns = false;
+  /** Datagrams in each row that left. */
+  readonly segments: number[] = [];
   sends = 0;
   receives = 0;
   readiness: Readiness | undefined;
@@ -100,6 +103,7 @@ export class TestLink implements LinkSocket {
       if (this.room === 0) return false;
       this.room -= 1;
       this.sent.push(tx.bytes[tx.offset[row]]);
+      this.segments.push(tx.segments[row]);
       tx.fate[row] = FATE_DROPPED;
     }
     return true;
@@ -183,7 +187,11 @@ export class TestDevice implements TunDevice {
 }
 
 /** What a tunnel of the tests does with each row. */
-export type Verdict = 'device' | 'drop' | { readonly link: number };
+export type Verdict =
+  | 'device'
+  | 'drop'
+  /** `run`: as so many datagrams of one byte, which count up. */
+  | { readonly link: number; readonly run?: number };
 
 /** Moves rows as it is told, and notes the calls. */
 export class TestTunnel implements Tunnel<string> {
@@ -227,6 +235,13 @@ export class TestTunnel implements Tunnel<string> {
       else {
         vector.fate[row] = FATE_TO_LINK;
         vector.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] = verdict.link;
+        const { run = 1 } = verdict;
+        if (run === 1) continue;
+        const first = vector.bytes[vector.offset[row]];
+        for (let part = 1; part < run; part += 1) vector.bytes[vector.offset[row] + part] = first + part;
+        vector.length[row] = run;
+        vector.segments[row] = run;
+        vector.segmentBytes[row] = 1;
       }
     }
     return this.#takeActions();

@@ -104,6 +104,36 @@ describe('from a link', () => {
 });
 
 describe('from the device', () => {
+  it('runs of datagrams leave as they are through a link that takes them, and one by one, in order, through others', () => {
+    const plain = new TestLink(2);
+    link.sendsRuns = true;
+    loop.stop();
+    loop = makeLoop({ deviceVector: { capacity: 16 } });
+    loop.addLink(link);
+    loop.addLink(plain);
+    tunnel.onDevice = (first) => ({ link: first < 50 ? 1 : 2, run: first % 10 === 0 ? 3 : 1 });
+    device.inbox.push(11, 61, 20, 70, 25, 75, 80);
+    device.poll();
+    expect([link.sent, link.segments]).toEqual([
+      [11, 20, 25],
+      [1, 3, 1],
+    ]);
+    expect([plain.sent, plain.segments]).toEqual([
+      [61, 70, 71, 72, 75, 80, 81, 82],
+      [1, 1, 1, 1, 1, 1, 1, 1],
+    ]);
+    expect(loop.counters.noRowForDatagram).toBe(0);
+    expect([link.sends, plain.sends]).toEqual([1, 1]);
+  });
+
+  it('datagrams of runs for which there are no rows are lost and counted', () => {
+    tunnel.onDevice = (first) => ({ link: 1, run: first });
+    device.inbox.push(1, 3, 2);
+    device.poll();
+    expect(link.sent).toEqual([1, 2, 3]);
+    expect(loop.counters.noRowForDatagram).toBe(3);
+  });
+
   it('packets go to the tunnel and out through their links', () => {
     const second = new TestLink(2);
     loop.addLink(second);

@@ -24,6 +24,11 @@ export interface LinkSocket {
   /** Unique among the open links of a process; it is written into the address of every received row. */
   readonly id: number;
   readonly protocol: 'udp' | 'tcp';
+  /**
+   * Whether {@link sendBatch} takes runs: rows that hold several datagrams, one behind the other (`segments` of them, `segmentBytes` long each but the last). Where it is not
+   * true, the driver gives each datagram a row of its own.
+   */
+  readonly sendsRuns?: boolean;
   /** The address this link is bound to. The caller owns the copy. */
   localAddress(): LinkAddress;
   /**
