@@ -1,11 +1,11 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { type Endpoint, endpointOf, formatEndpoint } from '@openvpnd/external-mux';
-import { evpBackend } from '@openvpnd/packet-io';
 import type { Context } from '@openvpnd/tunnel-state';
 import { openClientLinks } from './client-link.js';
 import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
+import { DataPath } from './data-path.js';
 import type { Credentials } from './host/credentials.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
@@ -55,6 +55,8 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   if (run.privileges.pending) {
     say('NOTE: UID/GID downgrade will be delayed because of --client, --pull, or --up-delay');
   }
+  const dataPath = new DataPath(options);
+  const backend = dataPath.backend();
   const peer = (): Endpoint | undefined => {
     const address = tunnel.peerAddress;
     return address && endpointOf(address);
@@ -67,7 +69,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     engines: connection.engines,
     wraps: connection.wraps,
     credentials: connection.credentials,
-    backend: evpBackend(),
+    backend,
     random,
     unixTime,
     wake: () => driver.wake(),
@@ -86,6 +88,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       const device = await tunnelInterface.bringUp(imported.plan, peer());
       if (driver.stopped) return;
       driver.setDevice(device);
+      say(dataPath.describe(tunnelInterface.offload, links, backend));
       run.privileges.drop(say);
       connection.connected();
       say('Initialization Sequence Completed');

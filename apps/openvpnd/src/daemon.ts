@@ -3,6 +3,7 @@ import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
 import { hasNativeAddon, type PassedSocket, takePassedSockets } from '@openvpnd/packet-io';
+import { dataPathProblem } from './data-path.js';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
@@ -156,8 +157,9 @@ function readOptions(argv: readonly string[]): Reading | number {
       unreadable.push(`Options error: --client-config-dir fails with '${clientConfigDir}': ${reasonOf(error)}`);
     }
   }
-  const problem = statusProblem(options);
-  if (problem !== undefined) unreadable.push(problem);
+  for (const problem of [statusProblem(options), dataPathProblem(options)]) {
+    if (problem !== undefined) unreadable.push(problem);
+  }
   if (unreadable.length > 0) return complain([...unreadable, 'Options error: Please correct these errors.']);
   const { file, timestamps, verbosity } = options.log;
   let writer: LineWriter;

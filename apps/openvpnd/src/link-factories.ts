@@ -10,6 +10,7 @@ import {
   setSocket,
 } from '@openvpnd/packet-io';
 import { MAX_SILENT_CONNECTIONS } from './compose-server.js';
+import { DataPath } from './data-path.js';
 import { tunnelVector } from './tunnel-vector.js';
 
 /**
@@ -29,7 +30,8 @@ export function linkFactory(
   const settings = socketSettings(entry);
   if (entry.protocol.transport === 'udp') {
     const open = passed === undefined ? settings : { ...settings, descriptor: passed.fd };
-    return datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...open }) });
+    const { udp: offload } = new DataPath(options);
+    return datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...open, offload }) });
   }
   return tcpLinks({
     nextId,

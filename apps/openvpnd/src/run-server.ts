@@ -1,8 +1,9 @@
 import type { LinkListener } from '@openvpnd/external-mux';
-import { evpBackend, openTun } from '@openvpnd/packet-io';
+import { openTun } from '@openvpnd/packet-io';
 import { clientConfigFrom } from './client-config-dir.js';
 import { composeServer } from './compose-server.js';
 import { controlWraps } from './control-wraps.js';
+import { DataPath } from './data-path.js';
 import { verifyClientKey } from './host/client-key-program.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
@@ -36,12 +37,14 @@ export async function runServer(
   const say = (line: string): void => log.say(1, line);
 
   const engines = threadedTlsEngines(options);
+  const dataPath = new DataPath(options);
+  const backend = dataPath.backend();
   const verifyCommand = options.tls.clientKeyVerify;
   const top = composeServer({
     options,
     engines,
     wraps: listeners.map((listener) => controlWraps(options, listener)),
-    backend: evpBackend(),
+    backend,
     random,
     unixTime,
     clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
@@ -83,6 +86,7 @@ export async function runServer(
         },
       },
     );
+    say(dataPath.describe(tunnelInterface.offload, driver.links(), backend));
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);
     if (server.pool !== undefined) say(`IFCONFIG POOL IPv4: base=${server.pool.start} size=${addressing.poolSize}`);
@@ -115,7 +119,12 @@ export async function runServer(
 export function nativeInterface(run: Run): TunnelInterface {
   const { device, routes } = run.options;
   return new TunnelInterface({
-    open: () => openTun({ name: device.name, ...(device.node === undefined ? {} : { devNode: device.node }) }),
+    open: () =>
+      openTun({
+        name: device.name,
+        offload: new DataPath(run.options).tun,
+        ...(device.node === undefined ? {} : { devNode: device.node }),
+      }),
     txQueueLength: device.txQueueLength,
     ifconfigNoexec: device.ifconfigNoexec,
     routeNoexec: routes.noexec,

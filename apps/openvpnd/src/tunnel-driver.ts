@@ -2,6 +2,7 @@ import { EventLoop, type Tunnel } from '@openvpnd/event-loop';
 import type { LinkSocket } from '@openvpnd/external-mux';
 import type { TunDevice } from '@openvpnd/internal-mux';
 import { ADDRESS_LINK } from '@openvpnd/memory';
+import { DEVICE_VECTOR, LINK_VECTOR } from '@openvpnd/packet-io';
 import type { Instant } from '@openvpnd/sans-io';
 import { DEVICE_LOST, type RunSignal, type SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
@@ -58,6 +59,8 @@ export class TunnelDriver {
       clock: run.clock,
       tunnel: options.tunnel,
       vector: tunnelVector(options.tunMtu),
+      linkVector: LINK_VECTOR,
+      deviceVector: DEVICE_VECTOR,
       execute: (action) => this.#execute(action),
       linkLost: (link, error) => this.#handleLinkLost(link, error),
       deviceLost: (_device, error) => {
@@ -73,6 +76,11 @@ export class TunnelDriver {
   addLink(link: LinkSocket): void {
     this.#links.set(link.id, link);
     this.#loop.addLink(link);
+  }
+
+  /** Those that are open. */
+  links(): readonly LinkSocket[] {
+    return [...this.#links.values()];
   }
 
   /** Gives the loop the device, as soon as it is open. */

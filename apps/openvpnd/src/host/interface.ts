@@ -9,6 +9,11 @@ export interface InterfaceSettings {
   readonly ipv6?: { readonly address: string; readonly prefixBits: number };
 }
 
+/** 65507 bytes of a UDP datagram less what sealing adds to each segment of 1400 bytes or more. */
+const SUPER_PACKET_BYTES = 60_000;
+/** What all kernels with UDP_SEGMENT take. */
+const SUPER_PACKET_SEGMENTS = 64;
+
 /** Tells one line to the log. */
 export type Say = (line: string) => void;
 
@@ -46,6 +51,15 @@ export async function setTransmitQueue(device: string, packets: number, say: Say
   } catch {
     say(`Note: Cannot set tx queue length on ${device}`);
   }
+}
+
+/**
+ * Keeps the super-packets of a device so small that one of them, sealed, is one send: as many segments and bytes as a UDP message takes. An `ip` or a kernel
+ * that does not know the limits is no error: then some take two.
+ */
+export async function limitSegments(device: string): Promise<void> {
+  const limits = ['gso_max_size', String(SUPER_PACKET_BYTES), 'gso_max_segs', String(SUPER_PACKET_SEGMENTS)];
+  await ip('link', 'set', 'dev', device, ...limits).catch(() => {});
 }
 
 /**

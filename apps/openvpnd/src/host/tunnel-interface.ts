@@ -1,8 +1,10 @@
 import type { TunDevice } from '@openvpnd/internal-mux';
+import type { NativeTunDevice, TunOffload } from '@openvpnd/packet-io';
 import { planInterface, planRoutes, type RoutePlan, type SystemRoutes, type TunnelPlanInput } from '../tunnel-plan.js';
 import {
   configureInterface,
   type InterfaceSettings,
+  limitSegments,
   type Say,
   setTransmitQueue,
   unconfigureInterface,
@@ -21,7 +23,7 @@ const TUN_ADVICE: Readonly<Record<string, string>> = {
 /** What decides about the device beside the plan, and does not change while the daemon runs. */
 export interface TunnelInterfaceOptions {
   /** Opens the device. */
-  readonly open: () => TunDevice;
+  readonly open: () => NativeTunDevice;
   /** --txqueuelen; undefined: as the system has it. */
   readonly txQueueLength: number | undefined;
   /** --ifconfig-noexec, --route-noexec. */
@@ -46,7 +48,7 @@ interface Standing {
  */
 export class TunnelInterface {
   readonly #options: TunnelInterfaceOptions;
-  #device: TunDevice | undefined;
+  #device: NativeTunDevice | undefined;
   #standing: Standing | undefined;
   /** The end of the change that runs now. */
   #changes: Promise<void> = Promise.resolve();
@@ -58,6 +60,11 @@ export class TunnelInterface {
   /** The open device, if there is one. */
   get device(): TunDevice | undefined {
     return this.#device;
+  }
+
+  /** What the open device leaves to us of segmentation. */
+  get offload(): TunOffload {
+    return this.#device?.offload ?? 'none';
   }
 
   /**
@@ -134,7 +141,10 @@ export class TunnelInterface {
     this.#standing = { plan, system, settings, routes, keeper };
     const { txQueueLength } = this.#options;
     if (txQueueLength !== undefined) await setTransmitQueue(device.name, txQueueLength, say);
-    if (!this.#options.ifconfigNoexec) await configureInterface(device.name, settings, say);
+    if (!this.#options.ifconfigNoexec) {
+      if (this.offload !== 'none') await limitSegments(device.name);
+      await configureInterface(device.name, settings, say);
+    }
     if (!this.#options.routeNoexec) await this.#addRoutes(keeper, routes);
     return device;
   }

@@ -48,6 +48,11 @@ const replaced = (config: string, line: string, by: string): string => {
 };
 
 const STATEMENTS: readonly BadInput[] = [
+  {
+    title: 'a part of the data path that there is not',
+    config: server('setenv OPENVPND_DATA_PATH fast'),
+    line: /Options error: setenv OPENVPND_DATA_PATH: "fast" is none of no-tso/,
+  },
   { title: 'an unknown option', config: server('frobnicate 1'), line: /bad\.conf:10: frobnicate \(/ },
   { title: 'a missing parameter', config: server('ping-restart'), line: /bad\.conf:10: ping-restart \(the form is/ },
   { title: 'an extra parameter', config: server('port 1 2'), line: /bad\.conf:10: port \(the form is/ },
