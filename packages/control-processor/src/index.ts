@@ -1,3 +1,14 @@
+export {
+  AuthTokens,
+  type AuthTokensOptions,
+  isAuthToken,
+  parseAuthTokenKey,
+  randomAuthTokenKey,
+  type TokenSession,
+  type TokenState,
+  type TokenVerdict,
+  tokenSessionText,
+} from './auth-token.js';
 export type { ControlAction, ExitReason, SessionLostReason } from './control-action.js';
 export type { ControlSettings, Credentials, UnixTime, Verdict } from './control-settings.js';
 export {

@@ -31,6 +31,7 @@ export {
   type KeySource,
   P2P_PEER_ID_WITHOUT_EKM,
 } from './key2.js';
+export { MESSAGE_TAG_BYTES, messageTag, sameTag } from './message-tag.js';
 export {
   type DataPacketShape,
   type FragmentSetting,
