@@ -2,11 +2,11 @@ import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { type Endpoint, endpointOf, formatEndpoint } from '@openvpnd/external-mux';
 import type { Context } from '@openvpnd/tunnel-state';
+import type { ClientCredentials } from './client-credentials.js';
 import { openClientLinks } from './client-link.js';
 import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
 import { DataPath } from './data-path.js';
-import type { Credentials } from './host/credentials.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
@@ -31,7 +31,8 @@ export interface ClientConnectionOptions {
   readonly nextLinkId: () => number;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
-  readonly credentials: Credentials | undefined;
+  /** Tokens that this connection gets are for the next ones too. */
+  readonly credentials: ClientCredentials;
   /** Kept across connections while `--persist-tun` holds. */
   readonly tunnelInterface: TunnelInterface;
   /** Called when the interface is up and the tunnel carries data. */

@@ -14,6 +14,7 @@ import {
 } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import { type AuthFailure, emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
+import type { ClientCredentials } from './client-credentials.js';
 import type { RetryAdvice, RunSignal } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
 import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape } from './install-keys.js';
@@ -54,6 +55,8 @@ export interface ClientTunnelOptions {
   readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
   /** What a change by the server makes of what was imported before; undefined: with this the connection must not go on. */
   readonly importUpdate: (before: ImportedOptions, update: readonly string[]) => ImportedOptions | undefined;
+  /** Takes the tokens that the server pushes. */
+  readonly credentials: ClientCredentials;
   /** Neither end pulls: the options are those of the configuration, and the peer may be the TLS client as well as the server. */
   readonly pointToPoint: boolean;
   /** --session-timeout, until the server has pushed another; Infinity: none. */
@@ -289,7 +292,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       case 'retire-keys':
         return this.#applyKeyAction(action);
       case 'pull':
-        return action.first ? this.#completePull(now, action.options) : NO_ACTIONS;
+        return action.first ? this.#completePull(now, action.options) : this.#pullMore(action.options);
       case 'push-update':
         return this.#updatePull(now, action.options);
       case 'auth-failed':
@@ -346,14 +349,18 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         },
       });
     }
+    const retry = { advance: 'no' } as const;
+    // Whatever the reason is: a server that has started anew does not know its tokens any more.
+    if (this.#options.credentials.dropToken()) return this.#end('SIGUSR1', 'auth-failure (auth-token)', { retry });
     return this.#options.retryAfterAuthFailure
-      ? this.#end('SIGUSR1', 'auth-failure')
+      ? this.#end('SIGUSR1', 'auth-failure', { retry })
       : this.#end('SIGTERM', 'auth-failure');
   }
 
   #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
     const imported = this.#options.importOptions(pushed);
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
+    this.#takeToken(imported);
     this.#imported = imported;
     this.#peer = imported.peer;
     this.#sessionEnd = now + imported.sessionTimeoutMs;
@@ -361,6 +368,19 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
     const configure: TunnelAction = { type: 'configure', imported };
     return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
+  }
+
+  /** Of what comes after the first reply only a fresh token counts. */
+  #pullMore(pushed: readonly string[]): readonly TunnelAction[] {
+    const imported = this.#options.importOptions(pushed);
+    if (imported !== undefined) this.#takeToken(imported);
+    return NO_ACTIONS;
+  }
+
+  #takeToken({ pulled }: ImportedOptions): void {
+    const { credentials } = this.#options;
+    if (pulled.authToken === undefined || !credentials.takeToken(pulled.authToken, pulled.authTokenUser)) return;
+    this.#multi.setCredentials(credentials.current);
   }
 
   /** Keys and framing stay: only what may be updated has changed. */

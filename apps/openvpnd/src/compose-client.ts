@@ -6,10 +6,10 @@ import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
+import type { ClientCredentials } from './client-credentials.js';
 import { ClientTunnel } from './client-tunnel.js';
 import { controlSettings, isPointToPoint } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
-import type { Credentials } from './host/credentials.js';
 import { importOptions, importUpdate } from './import-options.js';
 import { keyUse } from './install-keys.js';
 import { PeerPaths } from './peer-paths.js';
@@ -25,7 +25,7 @@ export interface ClientParts {
   readonly raceDelayMs: number;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: ClientCredentials;
   readonly backend: AeadBackend;
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
@@ -52,7 +52,7 @@ export interface ComposedClient {
 export function composeClient(parts: ClientParts): ComposedClient {
   const { options, entry, engines, wraps, random, unixTime, wake, log } = parts;
   const pointToPoint = isPointToPoint(options);
-  const settings = controlSettings(options, entry, parts.credentials);
+  const settings = controlSettings(options, entry, parts.credentials.current);
   const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
   const internalMux = new InternalMux({ role: 'client' });
   const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
@@ -94,6 +94,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
       for (const line of result.lines) parts.sayImported(line);
       return result.ok ? result.imported : undefined;
     },
+    credentials: parts.credentials,
     pointToPoint,
     sessionTimeoutMs: sessionTimeoutMs(options),
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,

@@ -8,6 +8,7 @@ import { InternalMux } from '@openvpnd/internal-mux';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { MultiContext, TopContext } from '@openvpnd/tunnel-state';
 import { ClientAddressing } from './client-addressing.js';
+import type { PasswordPolicy } from './client-admission.js';
 import type { ClientConfigAnswer } from './client-config.js';
 import { controlSettings } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
@@ -32,6 +33,8 @@ export interface ServerParts {
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
+  /** Absent: no passwords are asked for. */
+  readonly passwords?: PasswordPolicy;
   /** Asks the loop for a turn. Never called before the composition is returned. */
   readonly wake: () => void;
   readonly peerLog: (describe: () => PeerDescription) => Log;
@@ -120,6 +123,8 @@ export function composeServer(parts: ServerParts): ComposedServer {
     replayWarnings: options.log.replayWarnings,
     push: server.push,
     clientConfig: parts.clientConfig,
+    ...(parts.passwords === undefined ? {} : { passwords: parts.passwords }),
+    unixTime,
     verifiesKeys,
     peerLog: parts.peerLog,
     log: parts.log,

@@ -3,6 +3,7 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from '@openvpnd/external
 import { NEVER } from '@openvpnd/sans-io';
 import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
+import { ClientCredentials } from './client-credentials.js';
 import type { ComposedClient } from './compose-client.js';
 import { controlWraps } from './control-wraps.js';
 import { readCredentials } from './host/credentials.js';
@@ -29,7 +30,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
   const say = (line: string): void => log.say(1, line);
   const engines = tlsEngines(options);
   const { authUserPass } = options.client ?? {};
-  const credentials = authUserPass === undefined ? undefined : readCredentials(authUserPass);
+  const credentials = new ClientCredentials(authUserPass === undefined ? undefined : readCredentials(authUserPass));
   if (
     options.tls.role === 'client' &&
     options.tls.remoteCertTls === undefined &&

@@ -5,12 +5,14 @@ import { composeServer } from './compose-server.js';
 import { controlWraps } from './control-wraps.js';
 import { DataPath } from './data-path.js';
 import { verifyClientKey } from './host/client-key-program.js';
+import { PasswordProgram } from './host/password-program.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
 import { keepStatus } from './keep-status.js';
 import { linkFactory } from './link-factories.js';
 import { openListeners } from './open-listeners.js';
+import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
 import type { Run } from './run.js';
 import { RunningServer } from './running-server.js';
@@ -40,8 +42,11 @@ export async function runServer(
   const dataPath = new DataPath(options);
   const backend = dataPath.backend();
   const verifyCommand = options.tls.clientKeyVerify;
+  const passwords = passwordPolicy(options, random);
+  const program = passwordProgram(run, say);
   const top = composeServer({
     options,
+    ...(passwords === undefined ? {} : { passwords }),
     engines,
     wraps: listeners.map((listener) => controlWraps(options, listener)),
     backend,
@@ -64,6 +69,17 @@ export async function runServer(
             const tell = (line: string): void => say(`${describe()} ${line}`);
             const admitted = await verifyClientKey(verifyCommand, metadata, options.process.scriptSecurity, tell);
             driver.execute(tunnel.handleClientKeyVerdict(run.clock.now(), requestId, admitted));
+          },
+        }),
+    ...(program === undefined
+      ? {}
+      : {
+          verifyPassword: async (request): Promise<void> => {
+            const { questionId } = request;
+            const answer = await program.verify(request, (pending) =>
+              driver.execute(tunnel.handlePasswordPending(run.clock.now(), questionId, pending)),
+            );
+            driver.execute(tunnel.handlePasswordVerdict(run.clock.now(), questionId, answer));
           },
         }),
   });
@@ -113,6 +129,16 @@ export async function runServer(
     tunnel.close();
     await engines.close();
   }
+}
+
+/** The program of --auth-user-pass-verify, if there is one. */
+function passwordProgram({ options }: Run, say: (line: string) => void): PasswordProgram | undefined {
+  const { passwordVerify } = options.server ?? {};
+  if (passwordVerify === undefined) return undefined;
+  const { scriptSecurity } = options.process;
+  // The client does not wait longer either.
+  const timeoutMs = options.tls.handshakeWindowSeconds * 1000;
+  return new PasswordProgram({ ...passwordVerify, scriptSecurity, timeoutMs, say });
 }
 
 /** The interface of a run, with the native device. */

@@ -174,10 +174,11 @@ export class ServerClients {
     this.#forget(instance);
   }
 
-  /** When the control channel of a client wants its turn, beside the end of its session. */
+  /** When the control channel of a client wants its turn, beside its next token and the end of its session. */
   schedule(instance: Instance): void {
-    const { multi, removed, sessionEnd } = instance.modules;
-    if (!removed) this.#deadlines.set(instance.slot, earliest(multi.nextTimeout(), sessionEnd));
+    const { multi, removed, sessionEnd, token } = instance.modules;
+    const own = earliest(sessionEnd, token?.renewAt ?? NEVER);
+    if (!removed) this.#deadlines.set(instance.slot, earliest(multi.nextTimeout(), own));
   }
 
   /** Slots whose deadline has come, each once; the earliest `most` of them. */

@@ -1,5 +1,5 @@
 import type { CompressionAlgorithm } from '@openvpnd/config';
-import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
+import type { ControlAction, TlsMulti, Verdict } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { ExternalMux } from '@openvpnd/external-mux';
 import { formatInnerAddress, formatPrefix, type InternalMux, type Prefix } from '@openvpnd/internal-mux';
@@ -7,8 +7,9 @@ import { ADDRESS_FAMILY } from '@openvpnd/memory';
 import { assertNever, type Instant } from '@openvpnd/sans-io';
 import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
 import type { AddressWish, ClientAddressing } from './client-addressing.js';
-import type { ClientConfigAnswer } from './client-config.js';
+import type { ClientAdmission } from './client-admission.js';
 import { compressionSetting } from './compression.js';
+import type { PasswordAnswer, PendingAuthentication } from './host/password-program.js';
 import { applyKeyAction, type Carrier, type KeyAction, packetShape } from './install-keys.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
@@ -29,8 +30,7 @@ export interface ServerControlOptions {
   readonly replayWarnings: boolean;
   /** --push, with what `server` and `keepalive` add. */
   readonly push: readonly string[];
-  /** --client-config-dir. */
-  readonly clientConfig: (commonName: string) => ClientConfigAnswer;
+  readonly admission: ClientAdmission;
 }
 
 /**
@@ -170,34 +170,50 @@ export class ServerControl {
   }
 
   #verify(now: Instant, instance: Instance, request: VerifyAction, actions: TunnelAction[]): void {
+    if (!request.renegotiation) instance.modules.certificates = fingerprintOf(request.certificates);
+    const verdict = this.#options.admission.judge(now, instance, request, actions);
+    const { compression } = instance.modules.config ?? {};
+    if (compression !== undefined && !request.renegotiation) this.#setCompression(now, instance, compression.algorithm);
+    if (verdict !== undefined) this.#settle(now, instance, request.requestId, verdict, actions);
+  }
+
+  /** Lets a client in or not. One that has its options already gets its next token by itself, behind the new keys. */
+  #settle(now: Instant, instance: Instance, requestId: number, verdict: Verdict, actions: TunnelAction[]): void {
     const { modules: peer } = instance;
-    const commonName = request.certificates[0]?.commonName;
-    if (!request.renegotiation) {
-      peer.certificates = fingerprintOf(request.certificates);
-      for (const [key, value] of request.peerInfo) peer.log.info('peer-info', { line: `${key}=${value}` });
-    }
-    let verdict: Parameters<TlsMulti['handleVerdict']>[2];
-    if (commonName === undefined || commonName === '') {
-      peer.log.error('server.no-common-name');
-      verdict = { type: 'reject' };
-    } else {
-      const answer = this.#options.clientConfig(commonName);
-      if (answer.type === 'refused') {
-        peer.log.error('server.client-config-refused', { commonName, reason: answer.reason });
-        verdict = { type: 'reject' };
-      } else if (answer.type === 'found' && answer.config.disabled) {
-        peer.log.error('server.client-disabled', { commonName });
-        verdict = { type: 'reject' };
-      } else {
-        if (!request.renegotiation) {
-          peer.config = answer.type === 'found' ? answer.config : undefined;
-          const { compression } = peer.config ?? {};
-          if (compression !== undefined) this.#setCompression(now, instance, compression.algorithm);
-        }
-        verdict = { type: 'accept' };
-      }
-    }
-    this.execute(now, instance, peer.multi.handleVerdict(now, request.requestId, verdict), actions);
+    this.execute(now, instance, peer.multi.handleVerdict(now, requestId, verdict), actions);
+    if (verdict.type === 'accept') this.#pushToken(now, instance, actions);
+  }
+
+  handlePasswordVerdict(now: Instant, questionId: number, answer: PasswordAnswer, actions: TunnelAction[]): void {
+    const decided = this.#options.admission.takeVerdict(now, questionId, answer);
+    if (decided !== undefined) this.#settle(now, decided.instance, decided.requestId, decided.verdict, actions);
+  }
+
+  handlePasswordPending(
+    now: Instant,
+    questionId: number,
+    { timeoutSeconds, info }: PendingAuthentication,
+    actions: TunnelAction[],
+  ): void {
+    const instance = this.#options.admission.clientOf(questionId);
+    if (instance === undefined) return;
+    this.drive(now, instance.slot, actions, (multi) => multi.authPending(now, timeoutSeconds, info));
+  }
+
+  /** Where tokens are renewed more often than keys. */
+  renewToken(now: Instant, slot: number, actions: TunnelAction[]): void {
+    const instance = this.#clients.bySlot(slot);
+    const { token } = instance?.modules ?? {};
+    if (instance === undefined || token === undefined || now < token.renewAt) return;
+    this.#options.admission.renewToken(now, instance);
+    this.#pushToken(now, instance, actions);
+  }
+
+  /** OpenVPN: resend_auth_token_renegotiation(). */
+  #pushToken(now: Instant, instance: Instance, actions: TunnelAction[]): void {
+    const { multi, token, established } = instance.modules;
+    if (!established || token === undefined) return;
+    this.execute(now, instance, multi.pushMore(now, [`auth-token ${token.text}`]), actions);
   }
 
   #push(now: Instant, instance: Instance, actions: TunnelAction[]): void {
@@ -208,7 +224,8 @@ export class ServerControl {
       this.execute(now, instance, peer.multi.authFailed(now, undefined), actions);
       return;
     }
-    const options = pushedOptions(this.#options.push, peer.config, addresses);
+    const options = [...pushedOptions(this.#options.push, peer.config, addresses)];
+    if (peer.token !== undefined) options.push(`auth-token ${peer.token.text}`);
     this.execute(now, instance, peer.multi.sendPushReply(now, options), actions);
   }
 

@@ -1,5 +1,5 @@
 import type { ClientConfig } from '@openvpnd/config';
-import type { AcceptedSession, TlsMulti } from '@openvpnd/control-processor';
+import type { AcceptedSession, TlsMulti, TokenSession } from '@openvpnd/control-processor';
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { Prefix } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
@@ -71,6 +71,10 @@ export class ServerPeer {
   established = false;
   /** What the tls-crypt-v2 client key says that it came with. */
   readonly keyMetadata: ClientKeyMetadata | undefined;
+  /** What it has in place of its password: its user name, the session that stays, the newest token, and when the next one is due. */
+  token:
+    | { readonly username: string; readonly session: TokenSession; readonly text: string; readonly renewAt: Instant }
+    | undefined;
   /** Its first packet, which waits until its client key is judged; everything else from it is dropped meanwhile. */
   held: { readonly requestId: number; readonly first: FirstPacket } | undefined;
   /** The instance is gone; whatever was still to be done for it is void. */

@@ -3,7 +3,9 @@ import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { ADDRESS_LINK, ADDRESS_WORDS, FATE_PUNT, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { earliest, type Instant, NEVER } from '@openvpnd/sans-io';
+import { ClientAdmission, type ClientAdmissionOptions } from './client-admission.js';
 import { CONTROL_STEPS_PER_BATCH, ControlBacklog } from './control-backlog.js';
+import type { PasswordAnswer, PendingAuthentication } from './host/password-program.js';
 import type { RunSignal } from './host/signals.js';
 import { logLinkLost } from './log-link-lost.js';
 import { Newcomers, type NewcomersOptions } from './newcomers.js';
@@ -23,7 +25,8 @@ const AT_ONCE: Instant = 0;
 /** What a server is made of. */
 export interface ServerTunnelOptions
   extends ServerClientsOptions,
-    Omit<ServerControlOptions, 'clients'>,
+    Omit<ServerControlOptions, 'clients' | 'admission'>,
+    ClientAdmissionOptions,
     Omit<NewcomersOptions, 'clients' | 'control' | 'listenerOf'> {
   /** At least one. */
   readonly listeners: readonly ServerListener[];
@@ -54,7 +57,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel = options.dataChannel;
     this.#streams = options.streams;
     const clients = new ServerClients(options);
-    const control = new ServerControl({ ...options, clients });
+    const control = new ServerControl({ ...options, clients, admission: new ClientAdmission(options) });
     this.#clients = clients;
     this.#control = control;
     this.#newcomers = new Newcomers({
@@ -114,6 +117,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     // Each at most once a turn, whatever its next deadline is.
     for (const slot of this.#clients.takeDue(now, CONTROL_STEPS_PER_BATCH)) {
       this.#clients.endSession(now, slot);
+      this.#control.renewToken(now, slot, actions);
       this.#control.drive(now, slot, actions, (multi) => multi.handleTimeout(now));
     }
     this.#dataChannel.handleTimeout(now, out);
@@ -169,6 +173,24 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   handleClientKeyVerdict(now: Instant, requestId: number, admitted: boolean): readonly TunnelAction[] {
     const actions: TunnelAction[] = [];
     this.#newcomers.handleVerdict(now, requestId, admitted, actions);
+    return this.#withClosed(actions);
+  }
+
+  /** The answer to a `verify-password`. */
+  handlePasswordVerdict(now: Instant, questionId: number, answer: PasswordAnswer): readonly TunnelAction[] {
+    const actions: TunnelAction[] = [];
+    this.#control.handlePasswordVerdict(now, questionId, answer, actions);
+    return this.#withClosed(actions);
+  }
+
+  /** Who judges a password takes his time, and the client is to do something meanwhile. OpenVPN: send_auth_pending_messages(). */
+  handlePasswordPending(
+    now: Instant,
+    questionId: number,
+    authentication: PendingAuthentication,
+  ): readonly TunnelAction[] {
+    const actions: TunnelAction[] = [];
+    this.#control.handlePasswordPending(now, questionId, authentication, actions);
     return this.#withClosed(actions);
   }
 

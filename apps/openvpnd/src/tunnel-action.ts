@@ -1,5 +1,6 @@
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { LinkAddress } from '@openvpnd/memory';
+import type { PasswordRequest } from './host/password-program.js';
 import type { SignalInfo } from './host/signals.js';
 import type { ImportedOptions } from './import-options.js';
 
@@ -21,6 +22,11 @@ export type TunnelAction =
       /** How log lines call the client. */
       readonly describe: () => string;
     }
+  /**
+   * Server: judge a user name and password, and answer with `handlePasswordVerdict`; `handlePasswordPending` tells the client to do something
+   * meanwhile. `environment` is for the program, `isOpen` tells whether anybody still waits.
+   */
+  | ({ readonly type: 'verify-password'; readonly questionId: number } & PasswordRequest)
   /** The tunnel is at its end. The host tears down and restarts or exits as the signal says. */
   | { readonly type: 'signal'; readonly info: SignalInfo };
 

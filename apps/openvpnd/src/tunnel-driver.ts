@@ -25,6 +25,8 @@ export interface TunnelDriverOptions {
   readonly tunMtu: number;
   /** Judge a client key. A rejection ends the run with that error. */
   readonly verifyClientKey?: (action: Extract<TunnelAction, { type: 'verify-client-key' }>) => Promise<void>;
+  /** Judge a password. A rejection ends the run with that error. */
+  readonly verifyPassword?: (action: Extract<TunnelAction, { type: 'verify-password' }>) => Promise<void>;
   /** A client's options have arrived: set up the interface. A rejection ends the run with that error. */
   readonly configure?: (imported: ImportedOptions) => Promise<void>;
   /** They have changed while the tunnel stands. A rejection ends the run with that error. */
@@ -129,6 +131,9 @@ export class TunnelDriver {
         return;
       case 'verify-client-key':
         this.#options.verifyClientKey?.(action).catch(this.#fail);
+        return;
+      case 'verify-password':
+        this.#options.verifyPassword?.(action).catch(this.#fail);
         return;
       case 'signal':
         this.#end(action.info);

@@ -46,6 +46,9 @@ export function findSuspicions(draft: Draft, listeners: readonly Listener[]): re
     if (draft.duplicateCn && draft.clientConfigDir !== undefined) {
       warnings.push('WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want');
     }
+    if (draft.authGenToken !== undefined && draft.passwordVerify === undefined) {
+      warnings.push('WARNING: --auth-gen-token gives tokens only to clients that --auth-user-pass-verify has judged');
+    }
     if (draft.pullFilters.length > 0) warnings.push('--pull-filter ignored for --mode server');
   }
   if (draft.pingSeconds !== undefined && draft.pingSeconds > 0 && draft.pingTimeout === undefined) {
@@ -162,7 +165,19 @@ function serverProblem(draft: Draft, listeners: readonly Listener[]): string | u
   if (draft.ccdExclusive && draft.clientConfigDir === undefined) {
     return '--ccd-exclusive must be used with --client-config-dir';
   }
-  return listenerProblem(draft, listeners);
+  return tokenProblem(draft) ?? listenerProblem(draft, listeners);
+}
+
+/** Tokens must outlive the time in which a client renews them. */
+function tokenProblem(draft: Draft): string | undefined {
+  const { authGenToken, handshakeWindowSeconds = 60 } = draft;
+  if (authGenToken === undefined) return undefined;
+  const renegSeconds = draft.renegSeconds?.max ?? 3600;
+  if (renegSeconds === 0) return '--auth-gen-token needs a non-infinite --renegotiate_seconds setting';
+  if ((authGenToken.renewalSeconds ?? renegSeconds) < 2 * handshakeWindowSeconds) {
+    return `--auth-gen-token renewal time needs to be at least  two times --hand-window (${handshakeWindowSeconds}).`;
+  }
+  return undefined;
 }
 
 function needsServer(draft: Draft): string | undefined {
@@ -178,6 +193,8 @@ function needsServer(draft: Draft): string | undefined {
   if (draft.clientToClient) return requires('client-to-client');
   if (draft.duplicateCn) return requires('duplicate-cn');
   if (draft.entry.connectFreq !== undefined) return requires('connect-freq');
+  if (draft.passwordVerify !== undefined) return requires('auth-user-pass-verify');
+  if (draft.authGenToken !== undefined) return requires('auth-gen-token');
   return undefined;
 }
 

@@ -161,7 +161,18 @@ export interface Draft {
   dnsSettings: (readonly string[])[];
   // TLS
   files: Partial<
-    Record<'ca' | 'cert' | 'key' | 'extra-certs' | 'pkcs12' | 'dh' | 'crl-verify' | 'auth-user-pass', FileSource>
+    Record<
+      | 'ca'
+      | 'cert'
+      | 'key'
+      | 'extra-certs'
+      | 'pkcs12'
+      | 'dh'
+      | 'crl-verify'
+      | 'auth-user-pass'
+      | 'auth-gen-token-secret',
+      FileSource
+    >
   >;
   dhNone?: boolean;
   versionMin?: TlsVersion;
@@ -185,6 +196,8 @@ export interface Draft {
   tlsCryptV2MaxAgeDays?: number;
   authRetry?: 'none' | 'nointeract';
   authNocache?: boolean;
+  passwordVerify?: { command: string; method: 'via-env' | 'via-file' };
+  authGenToken?: { lifetimeSeconds: number; renewalSeconds: number | undefined; externalAuth: boolean };
   // Data channel
   dataCiphers?: string;
   dataCiphersFallback?: string;

@@ -192,6 +192,12 @@ function finishServer(draft: Draft): ServerOptions {
     clientToClient: draft.clientToClient ?? false,
     duplicateCn: draft.duplicateCn ?? false,
     maxClients: draft.entry.maxClients ?? 1024,
+    passwordVerify: draft.passwordVerify,
+    authGenToken: draft.authGenToken && {
+      ...draft.authGenToken,
+      renewalSeconds: draft.authGenToken.renewalSeconds ?? draft.renegSeconds?.max ?? 3600,
+      secret: draft.files['auth-gen-token-secret'],
+    },
     connectFreq: draft.entry.connectFreq,
     connectFreqInitial: draft.entry.connectFreqInitial ?? { count: 100, seconds: 10 },
   };

@@ -57,6 +57,41 @@ const MESSAGES: readonly (readonly [config: string, words: string])[] = [
     `verb ${'a'.repeat(300)}`,
     'Options error: In t.conf:1: Maximum option line length (256) exceeded, line starts with verb a',
   ],
+  [
+    'auth-user-pass-verify ./x',
+    "Options error: --auth-user-pass-verify requires a second parameter ('via-env' or 'via-file')",
+  ],
+  [
+    'auth-user-pass-verify ./x foo',
+    "Options error: second parm to --auth-user-pass-verify must be 'via-env' or 'via-file'",
+  ],
+  [
+    'auth-user-pass-verify',
+    'Options error: Unrecognized option or missing or extra parameter(s) in t.conf:1: auth-user-pass-verify',
+  ],
+  ['auth-gen-token 10 foo', 'Options error: Invalid argument to auth-gen-token: foo (2)'],
+  ['auth-gen-token 10 20 30', 'Options error: Invalid argument to auth-gen-token: 30 (3)'],
+  [
+    'auth-gen-token-secret',
+    'Options error: Unrecognized option or missing or extra parameter(s) in t.conf:1: auth-gen-token-secret',
+  ],
+  [
+    `${SERVER}mode server\ntls-server\nauth-gen-token\nreneg-sec 0`,
+    'Options error: --auth-gen-token needs a non-infinite --renegotiate_seconds setting',
+  ],
+  [
+    `${SERVER}mode server\ntls-server\nauth-gen-token\nreneg-sec 10`,
+    'Options error: --auth-gen-token renewal time needs to be at least  two times --hand-window (60).',
+  ],
+  [
+    `${SERVER}mode server\ntls-server\nauth-gen-token 0 29\nhand-window 15`,
+    'Options error: --auth-gen-token renewal time needs to be at least  two times --hand-window (15).',
+  ],
+  [`${CLIENT}client\nremote 1.2.3.4\nauth-gen-token`, 'Options error: --auth-gen-token requires --mode server'],
+  [
+    `${CLIENT}client\nremote 1.2.3.4\nauth-user-pass-verify /bin/true via-env`,
+    'Options error: --auth-user-pass-verify requires --mode server',
+  ],
   ['verb 3', 'Options error: You must define TUN/TAP device (--dev)'],
   [
     `${SERVER}server 10.8.0.0 255.255.255.0\nclient\nremote x`,

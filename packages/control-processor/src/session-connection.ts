@@ -146,16 +146,19 @@ export class SessionConnection {
     if (session.push.takeOffer()) outcome.add({ type: 'push-request', peerInfo: peer.peerInfo });
   }
 
-  /** Server: the owner's options, with the negotiated ones behind them the first time. */
+  /** Server: options for a client that has been pushed its own already. */
+  pushMore(now: Instant, options: readonly string[]): void {
+    const { active } = this.#parts.table;
+    if (!active?.push.replied || active.condemned) return;
+    for (const message of splitPushReply(options)) this.#parts.speech.say(now, active, message);
+  }
+
+  /** Server: the owner's options, with the negotiated ones behind them. */
   sendPushReply(now: Instant, options: readonly string[]): void {
     const { table, outcome, speech } = this.#parts;
     const session = table.active;
     const peer = session?.primary.peer;
-    if (!session?.negotiated || session.condemned) return;
-    if (session.push.replied || !peer) {
-      for (const message of splitPushReply(options)) speech.say(now, session, message);
-      return;
-    }
+    if (!session?.negotiated || session.condemned || session.push.replied || !peer) return;
     const negotiated = negotiatedPushOptions(this.#parts.options.settings, session.negotiated, peer.peerInfo);
     const messages = splitPushReply([...options, ...negotiated]);
     // The client may seal packets as soon as it has the reply: the keys must be there before.

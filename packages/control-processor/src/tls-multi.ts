@@ -150,13 +150,23 @@ export class TlsMulti {
 
   /**
    * Server, after `push-request`: sends these options (the common ones, then `ifconfig-ipv6`, `ifconfig` …) and behind them
-   * those that were negotiated (`peer-id`, `cipher`, `protocol-flags`, `tun-mtu`), and installs the keys. Called again later
-   * it sends just these options (a refreshed auth-token).
+   * those that were negotiated (`peer-id`, `cipher`, `protocol-flags`, `tun-mtu`), and installs the keys. Without effect where the
+   * session has its reply.
    *
    * @throws RangeError when an option does not fit into a message: check with MAX_PUSH_OPTION_BYTES of wire.
    */
   sendPushReply(now: Instant, options: readonly string[]): readonly ControlAction[] {
     return this.#turn(now, () => this.#conduct.connection.sendPushReply(now, options));
+  }
+
+  /**
+   * Server: sends these options as they are to a client that has its own already, in a PUSH_REPLY: a refreshed auth-token. Every version
+   * takes that, unlike a PUSH_UPDATE. Without effect before `sendPushReply`.
+   *
+   * @throws RangeError as `sendPushReply`
+   */
+  pushMore(now: Instant, options: readonly string[]): readonly ControlAction[] {
+    return this.#turn(now, () => this.#conduct.connection.pushMore(now, options));
   }
 
   /**

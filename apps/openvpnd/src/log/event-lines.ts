@@ -289,6 +289,30 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     text: () => 'MULTI: no free --ifconfig-pool addresses are available',
   },
   'server.no-common-name': { verb: ALWAYS, text: () => 'TLS Auth Error: the client certificate has no common name' },
+  'server.credentials-too-long': { verb: ALWAYS, text: () => 'TLS Error: Username or password too long' },
+  'server.no-credentials': {
+    verb: ALWAYS,
+    text: () => 'TLS Error: Auth Username/Password was not provided by peer',
+  },
+  'server.password-refused': {
+    verb: ALWAYS,
+    text: () => 'TLS Auth Error: Auth Username/Password verification failed for peer',
+  },
+  'server.password-accepted': {
+    verb: ALWAYS,
+    text: (f) => `TLS: Username/Password authentication succeeded for username '${f.username}' `,
+  },
+  'server.token-accepted': {
+    verb: ALWAYS,
+    text: (f) => `TLS: Username/auth-token authentication succeeded for username '${f.username}'`,
+  },
+  'server.token-refused': {
+    verb: ALWAYS,
+    text: (f) => [
+      ...(f.state === 'Invalid' ? [] : ['--auth-gen-token: auth-token from client expired']),
+      `TLS: Username/auth-token authentication failed for username '${f.username}'`,
+    ],
+  },
   'server.client-disabled': {
     verb: ALWAYS,
     text: () => "MULTI: client has been rejected due to 'disable' directive",

@@ -1,9 +1,11 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
+import type { Credentials } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { linkAddress, parseEndpoint } from '@openvpnd/external-mux';
 import { NEVER } from '@openvpnd/sans-io';
 import { FakeTlsFactory, fakeCertificate, type SimLink, SimTun } from '@openvpnd/testkit';
 import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
+import { ClientCredentials } from '../../src/client-credentials.js';
 import type { ClientTunnel } from '../../src/client-tunnel.js';
 import { type ComposedClient, composeClient } from '../../src/compose-client.js';
 import { type ControlWraps, controlWraps } from '../../src/control-wraps.js';
@@ -28,6 +30,8 @@ export interface SimClientOptions {
   readonly engines?: TlsEngineFactory;
   /** Other protection of control packets than the configuration's. */
   readonly wraps?: ControlWraps;
+  /** User name and password. */
+  readonly login?: Credentials;
   /** The first connection begins that much later. */
   readonly afterMs?: number;
 }
@@ -48,6 +52,7 @@ export class SimClient {
   readonly #world: SimWorld;
   readonly #settings: SimClientOptions;
   readonly #host: string;
+  readonly #credentials: ClientCredentials;
   #walk: ConnectionWalk<ConnectionEntry, Remote> | undefined;
   #run: SimRun<ClientTunnel> | undefined;
   #composed: ComposedClient | undefined;
@@ -60,6 +65,7 @@ export class SimClient {
     this.name = name;
     this.#settings = settings;
     this.#host = settings.host ?? world.nextHost();
+    this.#credentials = new ClientCredentials(settings.login);
     this.options = clientOptions(settings.config);
     this.device = new SimTun({
       clock: world.clock,
@@ -119,6 +125,11 @@ export class SimClient {
     return this.#plan;
   }
 
+  /** What it would authenticate with now. */
+  get login(): Credentials | undefined {
+    return this.#credentials.current;
+  }
+
   /** Its addresses in the tunnel, while it has some. */
   get addresses(): { readonly ipv4: string | undefined; readonly ipv6: string | undefined } {
     return { ipv4: this.#plan?.ifconfig?.local, ipv6: this.#plan?.ifconfigIpv6?.address };
@@ -175,7 +186,7 @@ export class SimClient {
           verify: trustCa,
         }),
       wraps: this.#settings.wraps ?? controlWraps(this.options, entry),
-      credentials: undefined,
+      credentials: this.#credentials,
       backend: world.backend,
       random: world.random.fork(id),
       unixTime: world.unixTime,

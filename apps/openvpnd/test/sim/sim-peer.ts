@@ -8,6 +8,9 @@ import type { TunnelAction } from '../../src/tunnel-action.js';
 import { tunnelVector } from '../../src/tunnel-vector.js';
 import type { SimWorld } from './sim-world.js';
 
+/** A password to judge. */
+export type PasswordQuestion = Extract<TunnelAction, { type: 'verify-password' }>;
+
 /** What a running tunnel is to be told. */
 interface EndableTunnel extends Tunnel<TunnelAction> {
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[];
@@ -23,6 +26,7 @@ export class SimRun<T extends EndableTunnel> {
   readonly #world: SimWorld;
   readonly #loop: EventLoop<TunnelAction>;
   readonly #configure: ((action: Extract<TunnelAction, { type: 'configure' }>) => SimTun) | undefined;
+  readonly #verifyPassword: ((request: PasswordQuestion) => void) | undefined;
   readonly #reconfigure: ((imported: ImportedOptions) => void) | undefined;
   readonly #ended: (info: SignalInfo) => void;
   #stopped = false;
@@ -36,6 +40,8 @@ export class SimRun<T extends EndableTunnel> {
     readonly device?: SimTun;
     /** Answers with the device that the tunnel shall have. */
     readonly configure?: (action: Extract<TunnelAction, { type: 'configure' }>) => SimTun;
+    /** Judges passwords; the answer goes to the tunnel in a later turn. */
+    readonly verifyPassword?: (request: PasswordQuestion) => void;
     /** The server has changed its options. */
     readonly reconfigure?: (imported: ImportedOptions) => void;
     /** The tunnel raised a signal. Everything is stopped and closed already. */
@@ -46,6 +52,7 @@ export class SimRun<T extends EndableTunnel> {
     this.tunnel = tunnel;
     this.link = link;
     this.#configure = options.configure;
+    this.#verifyPassword = options.verifyPassword;
     this.#reconfigure = options.reconfigure;
     this.#ended = options.ended;
     this.#loop = new EventLoop<TunnelAction>({
@@ -103,6 +110,9 @@ export class SimRun<T extends EndableTunnel> {
         return;
       case 'reconfigure':
         this.#reconfigure?.(action.imported);
+        return;
+      case 'verify-password':
+        this.#verifyPassword?.(action);
         return;
       case 'verify-client-key':
         throw new Error('no simulated server has --tls-crypt-v2-verify');

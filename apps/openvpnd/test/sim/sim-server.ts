@@ -4,10 +4,12 @@ import { FakeTlsFactory, type FakeTlsRefusal, fakeCertificate, SimTun } from '@o
 import type { ClientConfigAnswer } from '../../src/client-config.js';
 import { composeServer, type ServerModules } from '../../src/compose-server.js';
 import { controlWraps } from '../../src/control-wraps.js';
+import type { PasswordAnswer } from '../../src/host/password-program.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
+import { passwordPolicy } from '../../src/password-policy.js';
 import type { ServerTunnel } from '../../src/server-tunnel.js';
 import { SERVER_HOST, serverOptions } from './sim-config.js';
-import { SimRun } from './sim-peer.js';
+import { type PasswordQuestion, SimRun } from './sim-peer.js';
 import type { SimWorld } from './sim-world.js';
 
 /** Issuer of the certificates that both ends trust. */
@@ -16,6 +18,8 @@ export const CA = 'CN=fake CA';
 export interface SimServerOptions {
   readonly config?: readonly string[];
   readonly clientConfig?: (commonName: string) => ClientConfigAnswer;
+  /** Judges passwords, as the program of --auth-user-pass-verify does; undefined: it has yet to decide. */
+  readonly passwords?: (question: PasswordQuestion) => PasswordAnswer | undefined;
   /** Real TLS instead of the fake one. */
   readonly engines?: TlsEngineFactory;
 }
@@ -54,6 +58,7 @@ export class SimServer {
     const world = this.#world;
     this.#incarnation += 1;
     const log = world.journal.log('server');
+    const passwords = passwordPolicy(this.options, world.random.fork(`tokens/${this.#incarnation}`));
     const { modules: composed } = composeServer({
       options: this.options,
       engines:
@@ -67,6 +72,7 @@ export class SimServer {
       backend: world.backend,
       random: world.random.fork(`server/${this.#incarnation}`),
       unixTime: world.unixTime,
+      ...(passwords === undefined ? {} : { passwords }),
       clientConfig: this.#settings.clientConfig ?? (() => ({ type: 'none' })),
       wake: () => this.#run?.wake(),
       peerLog: (describe) => world.journal.log('server', () => describe().name),
@@ -84,12 +90,21 @@ export class SimServer {
       link,
       links,
       device: this.device,
+      verifyPassword: (question) => {
+        const answer = this.#settings.passwords?.(question);
+        if (answer !== undefined) world.clock.schedule(world.clock.now() + 10, () => this.answer(question, answer));
+      },
       ended: (info) => {
         world.journal.add('server', 'signal', { signal: info.signal, source: info.source, text: info.text });
         this.signals.push(info);
         this.#run = undefined;
       },
     });
+  }
+
+  /** The program has decided. */
+  answer({ questionId }: PasswordQuestion, answer: PasswordAnswer): void {
+    this.#run?.execute(this.run.tunnel.handlePasswordVerdict(this.#world.clock.now(), questionId, answer));
   }
 
   /** The process is killed. */

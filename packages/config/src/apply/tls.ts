@@ -153,7 +153,40 @@ export const TLS_HANDLERS: Handlers = {
     draft.authNocache = true;
     return undefined;
   },
+  'auth-user-pass-verify'(draft, statement) {
+    const method = statement.parameters[1];
+    if (method === undefined) {
+      return "--auth-user-pass-verify requires a second parameter ('via-env' or 'via-file')";
+    }
+    if (method !== 'via-env' && method !== 'via-file') {
+      return "second parm to --auth-user-pass-verify must be 'via-env' or 'via-file'";
+    }
+    draft.passwordVerify = { command: textAt(statement, 0), method };
+    return undefined;
+  },
+  'auth-gen-token'(draft, statement) {
+    // What is no number counts as 0, as with OpenVPN.
+    const [lifetime, ...rest] = statement.parameters;
+    const setting = {
+      lifetimeSeconds: secondsIn(lifetime),
+      renewalSeconds: undefined as number | undefined,
+      externalAuth: false,
+    };
+    for (const [index, text] of rest.entries()) {
+      if (index === 0 && secondsIn(text) > 0) setting.renewalSeconds = secondsIn(text);
+      else if (text === 'external-auth') setting.externalAuth = true;
+      else return `Invalid argument to auth-gen-token: ${text} (${index + 2})`;
+    }
+    draft.authGenToken = setting;
+    return undefined;
+  },
+  'auth-gen-token-secret': takeFile('auth-gen-token-secret'),
 };
+
+/** OpenVPN: positive_atoi(). */
+function secondsIn(text = ''): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+}
 
 /** Data channel. */
 export const CRYPTO_HANDLERS: Handlers = {

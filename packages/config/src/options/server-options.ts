@@ -22,6 +22,21 @@ export interface ServerOptions {
   readonly duplicateCn: boolean;
   /** Default 1024. */
   readonly maxClients: number;
+  /** `auth-user-pass-verify`: a program with its arguments, as written, and how it gets name and password. */
+  readonly passwordVerify: { readonly command: string; readonly method: 'via-env' | 'via-file' } | undefined;
+  /** `auth-gen-token`. */
+  readonly authGenToken:
+    | {
+        /** 0: without end. */
+        readonly lifetimeSeconds: number;
+        /** By default that of `reneg-sec`. */
+        readonly renewalSeconds: number;
+        /** The program judges also who has a token. */
+        readonly externalAuth: boolean;
+        /** Undefined: a secret of the process. */
+        readonly secret: FileSource | undefined;
+      }
+    | undefined;
   /** `connect-freq`; undefined: no limit. */
   readonly connectFreq: Frequency | undefined;
   /** `connect-freq-initial`, default 100 in 10 seconds. */

@@ -1,5 +1,5 @@
 import { implemented, many, may, need, type OptionSpec, planned, removed } from '../option-spec.js';
-import { IPV4, IPV6, integer, ipv6Prefix, NETMASK, PATH, TEXT } from '../parameter-kind.js';
+import { COMMAND, IPV4, IPV6, integer, ipv6Prefix, NETMASK, PATH, TEXT } from '../parameter-kind.js';
 
 /** Largest number of clients: peer ids have 24 bits and the largest means "none". */
 const MAX_CLIENTS = 0xff_fffe;
@@ -93,18 +93,24 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
     [need('n', integer(0)), need('seconds', integer(0))],
     'Most answers to first packets in this time; default 100 in 10 seconds.',
   ),
-  planned('auth-user-pass-verify', 'CORE', ['SCRIPT'], [many('cmd', TEXT)], 'Script that judges passwords.'),
+  implemented(
+    'auth-user-pass-verify',
+    'CORE',
+    ['SCRIPT'],
+    [need('cmd', COMMAND), may('method', TEXT)],
+    'Program that judges passwords; it gets them via-env or via-file.',
+  ),
   planned('auth-user-pass-optional', 'CORE', ['GENERAL'], [], 'Let clients come without a password.'),
   planned('username-as-common-name', 'CORE', ['GENERAL'], [], 'Name clients by their user name.'),
   planned('verify-client-cert', 'CORE', ['GENERAL'], [may('mode', TEXT)], 'Whether clients need a certificate.'),
-  planned(
+  implemented(
     'auth-gen-token',
     'CORE',
     ['GENERAL'],
     [may('lifetime', TEXT), may('renewal', TEXT), many('flag', TEXT)],
-    'Give clients a token in place of their password.',
+    'Give clients a token in place of their password; external-auth: ask the program all the same.',
   ),
-  planned('auth-gen-token-secret', 'COMMON', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Key of these tokens.'),
+  implemented('auth-gen-token-secret', 'COMMON', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Key of these tokens.'),
   implemented('auth-token', 'CORE', ['ECHO'], [need('token', TEXT)], 'Pushed by servers: use this as the password.'),
   implemented('auth-token-user', 'CORE', ['ECHO'], [need('base64', TEXT)], 'Pushed by servers: use this as the name.'),
   planned('override-username', 'RARE', ['INSTANCE'], [need('name', TEXT)], 'User name of this client.'),

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { tokeniseLine } from '@openvpnd/config';
+
+/** How a program ended, or why it did not come to that, in OpenVPN's words. */
+export type ProgramEnd =
+  | { readonly type: 'exit'; readonly status: number }
+  | { readonly type: 'failed'; readonly reason: string };
+
+/** The least script-security with which programs are run that the user named. */
+const USER_PROGRAMS = 2;
+/** The least with which a password may stand in their environment. */
+const PASSWORDS_IN_ENVIRONMENT = 3;
+
+/** Whether --script-security lets a program see passwords in its environment. */
+export function passwordMayBeInEnvironment(scriptSecurity: number): boolean {
+  return scriptSecurity >= PASSWORDS_IN_ENVIRONMENT;
+}
+
+/**
+ * Runs a program that an option names with its arguments: directly, without a shell, with nothing in its environment but `env`, and
+ * killed when its time is over. What it prints goes where our own output goes. Never rejects. OpenVPN: openvpn_run_script().
+ *
+ * @param command as written in the configuration, with its arguments
+ * @param more arguments that follow those
+ */
+export function runUserProgram(
+  command: string,
+  more: readonly string[],
+  env: Readonly<Record<string, string>>,
+  settings: { readonly scriptSecurity: number; readonly timeoutMs: number; readonly say: (line: string) => void },
+): Promise<ProgramEnd> {
+  if (settings.scriptSecurity < USER_PROGRAMS) {
+    settings.say(
+      "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info.",
+    );
+    return Promise.resolve({ type: 'failed', reason: 'disallowed by script-security setting' });
+  }
+  const words = tokeniseLine(command, 'command');
+  const [program, ...args] = words.ok ? words.parameters : [];
+  if (program === undefined) return Promise.resolve(NOT_EXECUTED);
+  return new Promise((resolve) => {
+    const child = spawn(program, [...args, ...more], {
+      env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      timeout: settings.timeoutMs,
+      killSignal: 'SIGKILL',
+    });
+    child.on('error', () => resolve(NOT_EXECUTED));
+    child.on('exit', (status, signal) => {
+      if (status !== null) resolve({ type: 'exit', status });
+      else resolve({ type: 'failed', reason: `external program received signal ${signal}` });
+    });
+  });
+}
+
+/** Why a program that had to end with status 0 did not. */
+export function programFailure(end: ProgramEnd): string | undefined {
+  if (end.type === 'failed') return end.reason;
+  return end.status === 0 ? undefined : `external program exited with error status: ${end.status}`;
+}
+
+const NOT_EXECUTED: ProgramEnd = { type: 'failed', reason: 'could not execute external program' };
