@@ -6,6 +6,7 @@ export {
   type RetryAdvance,
 } from './auth-failure.js';
 export { decodeBase64, encodeBase64 } from './base64.js';
+export { answerDynamicChallenge, answerStaticChallenge, type ChallengeAnswer } from './challenge-answer.js';
 export {
   COMPRESS_LZ4_SWAP,
   COMPRESS_LZO,

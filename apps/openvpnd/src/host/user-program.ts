@@ -35,11 +35,10 @@ export function runUserProgram(
     );
     return Promise.resolve({ type: 'failed', reason: 'disallowed by script-security setting' });
   }
-  const words = tokeniseLine(command, 'command');
-  const [program, ...args] = words.ok ? words.parameters : [];
+  const [program, ...args] = programArguments(command, more) ?? [];
   if (program === undefined) return Promise.resolve(NOT_EXECUTED);
   return new Promise((resolve) => {
-    const child = spawn(program, [...args, ...more], {
+    const child = spawn(program, args, {
       env,
       stdio: ['ignore', 'inherit', 'inherit'],
       timeout: settings.timeoutMs,
@@ -51,6 +50,17 @@ export function runUserProgram(
       else resolve({ type: 'failed', reason: `external program received signal ${signal}` });
     });
   });
+}
+
+/**
+ * The program and its arguments: those of the command line, then `more` as they are. Spaces in one never part it, and an empty one stays.
+ * Undefined: it is no command line, or an argument has a NUL or the group separator, by which OpenVPN's own assembly could be led astray.
+ */
+export function programArguments(command: string, more: readonly string[]): readonly string[] | undefined {
+  const words = tokeniseLine(command, 'command');
+  if (!words.ok || words.parameters.length === 0) return undefined;
+  const all = [...words.parameters, ...more];
+  return all.some((argument) => /[\u0000\u001d]/.test(argument)) ? undefined : all;
 }
 
 /** Why a program that had to end with status 0 did not. */
