@@ -7,6 +7,7 @@ import { openClientLinks } from './client-link.js';
 import { type ComposedClient, composeClient } from './compose-client.js';
 import type { ControlWraps } from './control-wraps.js';
 import { DataPath } from './data-path.js';
+import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
@@ -23,6 +24,8 @@ export interface ClientConnectionOptions {
   readonly entry: ConnectionEntry;
   /** The addresses to try, as {@link ClientLinkRequest} has them; none: any peer may come. */
   readonly remotes: readonly Endpoint[];
+  /** The addresses of `local`; undefined: none is given. */
+  readonly locals: readonly ResolvedAddress[] | undefined;
   /** How long an address of the other family waits for the first; NEVER: for its failure. */
   readonly raceDelayMs: number;
   /** This address is tried now, or has won. */
@@ -47,10 +50,10 @@ export interface ClientConnectionOptions {
  */
 export async function runConnection(run: Run, connection: ClientConnectionOptions): Promise<SignalInfo> {
   const { options, log, clock, random, unixTime } = run;
-  const { entry, remotes, raceDelayMs, tried, tunnelInterface } = connection;
+  const { entry, remotes, locals, raceDelayMs, tried, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
   const factory = linkFactory(options, entry, connection.nextLinkId);
-  const opened = await openClientLinks(run, { entry, factory, remotes, raceDelayMs, tried });
+  const opened = await openClientLinks(run, { entry, factory, remotes, locals, raceDelayMs, tried });
   if (!opened.ok) return opened.info;
   const { links, addresses } = opened;
   if (run.privileges.pending) {

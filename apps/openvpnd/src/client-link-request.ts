@@ -1,6 +1,7 @@
 import type { ConnectionEntry } from '@openvpnd/config';
 import type { Endpoint, LinkFactory, LinkSocket } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
+import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 
 /** What a client opens. */
@@ -11,6 +12,8 @@ export interface ClientLinkRequest {
    * The addresses to try, in their order; none: any peer may come. Datagrams: one, or one of each family. At the listening end of a stream: those that may connect.
    */
   readonly remotes: readonly Endpoint[];
+  /** The addresses of `local`; undefined: none is given. */
+  readonly locals: readonly ResolvedAddress[] | undefined;
   /** Streams: how long an address of the other family waits for the first; NEVER: for its failure. */
   readonly raceDelayMs: number;
   /** Streams: this address is tried now, or has won. */

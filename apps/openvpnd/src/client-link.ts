@@ -1,24 +1,23 @@
 import { formatEndpoint, type LinkFactory, type LinkOpening, type LinkSocket } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
-import { acceptOnePeer } from './accept-one-peer.js';
+import { awaitPeer } from './await-peer.js';
 import type { ClientLinkRequest, ClientLinks } from './client-link-request.js';
 import { describeLink } from './describe-link.js';
 import type { Say } from './host/interface.js';
 import { raceStreams } from './race-streams.js';
 import type { Run } from './run.js';
-import { bindingFor, socketBinding } from './socket-binding.js';
+import { bindingFor } from './socket-binding.js';
 
 /**
  * Opens what a client needs to reach its peer, or to be reached by it, whatever the transport, for as long as --connect-timeout allows or until a signal comes, and tells the
  * log as OpenVPN does. OpenVPN: link_socket_init_phase1(), link_socket_init_phase2().
  *
- * @throws ResolveError when `local` cannot be resolved; what the factory says of an address that cannot be bound
+ * @throws what the factory says of an address that cannot be bound
  */
 export async function openClientLinks(run: Run, request: ClientLinkRequest): Promise<ClientLinks> {
   const { entry, factory, remotes } = request;
   const say: Say = (line) => run.log.say(1, line);
-  const listens = remotes.length === 0 || entry.protocol.side === 'server';
-  if (listens) return factory.protocol === 'tcp' ? acceptOnePeer(run, request) : listenForPeer(run, request);
+  if (remotes.length === 0 || entry.protocol.side === 'server') return await awaitPeer(run, request);
   if (factory.protocol === 'tcp') {
     const result = await raceStreams(run, request);
     if (!result.ok) return result;
@@ -30,7 +29,7 @@ export async function openClientLinks(run: Run, request: ClientLinkRequest): Pro
   const links: LinkSocket[] = [];
   const addresses: LinkAddress[] = [];
   for (const remote of remotes) {
-    const local = await bindingFor(entry, remote.family);
+    const local = bindingFor(entry, request.locals, remote.family);
     const opening = await opened(factory, { remote, ...(local === undefined ? {} : { local }) });
     if (!opening.ok) {
       // The other family may do.
@@ -47,22 +46,6 @@ export async function openClientLinks(run: Run, request: ClientLinkRequest): Pro
     say(`UDPv${remote.family} link remote: ${formatEndpoint(remote)}`);
   }
   return { ok: true, links, addresses };
-}
-
-/** A datagram socket that any peer may speak to. */
-async function listenForPeer(run: Run, { entry, factory }: ClientLinkRequest): Promise<ClientLinks> {
-  const say: Say = (line) => run.log.say(1, line);
-  const binding = await socketBinding(entry, entry.protocol.family);
-  const link = await new Promise<LinkSocket>((resolve, reject) => {
-    factory.listen(
-      { ...binding, ipv6Only: entry.bindIpv6Only },
-      { listening: () => {}, link: resolve, crowded: () => {}, failed: reject },
-    );
-  });
-  const name = (binding.local?.family ?? binding.family) === 6 ? 'UDPv6' : 'UDPv4';
-  describeLink(link, name, entry, say);
-  say(`${name} link remote: [AF_UNSPEC]`);
-  return { ok: true, links: [link], addresses: [] };
 }
 
 function opened(factory: LinkFactory, where: Parameters<LinkFactory['connect']>[0]): Promise<LinkOpening> {

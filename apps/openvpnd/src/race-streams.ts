@@ -21,12 +21,12 @@ type Outcome =
  * Connects to the first of some addresses that answers: one after the other as they fail, and one of the other family beside the first when that takes long. Connections that
  * come too late are closed before anything is sent.
  *
- * @throws ResolveError when `local` cannot be resolved; what the factory says of an address of ours that cannot be had
+ * @throws what the factory says of an address of ours that cannot be had
  */
 export async function raceStreams(run: Run, request: ClientLinkRequest): Promise<StreamRace> {
-  const { entry, remotes, raceDelayMs } = request;
+  const { entry, remotes, locals, raceDelayMs } = request;
   const bindings = new Map<Endpoint, Endpoint | undefined>();
-  for (const remote of remotes) bindings.set(remote, await bindingFor(entry, remote.family));
+  for (const remote of remotes) bindings.set(remote, bindingFor(entry, locals, remote.family));
   const race = new AddressRace({ addresses: remotes, delayMs: raceDelayMs });
   const outcome = await untilSignal<Outcome>(run.inbox, (finish) => {
     const attempts = new StreamAttempts(run, request, bindings, race, finish);

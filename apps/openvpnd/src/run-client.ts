@@ -1,23 +1,19 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import { type Endpoint, formatEndpoint, parseEndpoint } from '@openvpnd/external-mux';
+import { formatEndpoint } from '@openvpnd/external-mux';
 import { NEVER } from '@openvpnd/sans-io';
 import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
 import { ClientCredentials } from './client-credentials.js';
 import type { ComposedClient } from './compose-client.js';
+import { contenders, type Target } from './contenders.js';
 import { controlWraps } from './control-wraps.js';
+import { EntryResolver } from './entry-addresses.js';
 import { readCredentials } from './host/credentials.js';
-import { ResolveError, resolveHost } from './host/resolve.js';
+import type { ResolvedAddress } from './host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
-
-/** Where a client goes; undefined: it waits for a peer from anywhere. */
-type Target = Endpoint | undefined;
-
-/** Between two attempts to resolve a name. OpenVPN: fail_wait_interval of openvpn_getaddrinfo(). */
-const RESOLVE_PAUSE_MS = 5000;
 
 /**
  * Runs a client until a signal ends it: walks over the remotes and their addresses, with pauses, and connects anew whenever a connection ends with
@@ -41,22 +37,40 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
       'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
     );
   }
+  const resolver = new EntryResolver(run);
   let lastLinkId = 0;
+  let locals: readonly ResolvedAddress[] | undefined;
   const context = new Context<Options, ComposedClient>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Target>({
     entries: options.connections,
     connectRetryMax: options.link.connectRetryMax,
+    keepAddresses: options.link.persistRemoteIp,
     ...(options.link.remoteRandom ? { shuffle: random } : {}),
   });
 
+  let unusable = '';
   let action: WalkAction<ConnectionEntry, Target> = walk.start();
   for (;;) {
     switch (action.type) {
       case 'resolve': {
-        const addresses = await resolveRemote(run, action.entry);
+        const { entry, index } = action;
+        const found = await resolver.resolve(entry);
         const interrupted = inbox.pending;
         if (interrupted !== undefined && interrupted.signal !== 'SIGUSR1') return takeSignal(run, interrupted);
-        action = walk.handleResolved(clock.now(), addresses);
+        switch (found.type) {
+          case 'found':
+            locals = found.locals;
+            action = walk.handleResolved(clock.now(), entry.remote === undefined ? [undefined] : found.remotes);
+            break;
+          case 'failed':
+            action = walk.handleResolved(clock.now(), []);
+            break;
+          case 'unusable':
+            unusable = found.reason;
+            action = walk.handleUnusable();
+            if (action.type !== 'unusable') say(`WARNING: connection profile ${index + 1} skipped: ${unusable}`);
+            break;
+        }
         break;
       }
       case 'connect': {
@@ -65,8 +79,9 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         const info = await runConnection(run, {
           context,
           entry,
+          locals,
           remotes: contenders(entry, address, rivals),
-          raceDelayMs: raceDelayMs(entry),
+          raceDelayMs: entry.raceDelayMs ?? NEVER,
           tried: (remote) => walk.handleTried(remote),
           nextLinkId: () => ++lastLinkId,
           engines,
@@ -92,47 +107,11 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         break;
       }
       case 'unusable':
+        throw new FatalError(`ERROR: ${unusable}`);
       case 'exhausted':
         throw new FatalError('All connections have been connect-retry-max times unsuccessful, exiting');
     }
   }
-}
-
-/** The addresses of a remote; none when it cannot be resolved in the time of --resolv-retry or a signal came. */
-async function resolveRemote(run: Run, entry: ConnectionEntry): Promise<readonly Target[]> {
-  const { options, log, clock, inbox } = run;
-  const { remote } = entry;
-  if (remote === undefined) return [undefined];
-  const deadline = clock.now() + options.link.resolveRetrySeconds * 1000;
-  for (;;) {
-    try {
-      const addresses = await resolveHost(remote.host, entry.protocol.family);
-      return addresses.map(({ family, address }) => {
-        const { port } = remote;
-        return parseEndpoint(address, port) ?? { family, address, port };
-      });
-    } catch (error) {
-      if (!(error instanceof ResolveError)) throw error;
-      log.say(1, error.message);
-    }
-    if (clock.now() + RESOLVE_PAUSE_MS > deadline) return [];
-    await inbox.wait(RESOLVE_PAUSE_MS);
-    if (inbox.pending !== undefined) return [];
-  }
-}
-
-/** Which addresses one attempt has to do with. */
-function contenders(entry: ConnectionEntry, first: Target, rivals: readonly Target[]): readonly Endpoint[] {
-  if (first === undefined) return [];
-  const others = rivals.filter((rival) => rival !== undefined);
-  const { transport, side } = entry.protocol;
-  // Who waits for a connection waits for all addresses of its peer.
-  if (transport === 'tcp' && side === 'server') return [first, ...others];
-  return [first];
-}
-
-function raceDelayMs(_entry: ConnectionEntry): number {
-  return NEVER;
 }
 
 /** A signal that came between two connections. OpenVPN calls that place init_instance. */

@@ -13,12 +13,20 @@ const CONTROL_PACKET_BYTES = 1250;
 const RETRY_SECONDS = 1;
 const RETRY_MAX_SECONDS = 300;
 const CONNECT_TIMEOUT_SECONDS = 120;
+/** RFC 8305: a connection that does not come is noticed soon. */
+const TCP_RACE_MS = 250;
+/** Only the server's answer tells that a datagram has arrived, and it may be far and busy. */
+const UDP_RACE_MS = 2000;
 
 /**
  * The ways to the peer in the order of trying: the `<connection>` blocks, or without any the `remote`s, or without any
  * a single entry that waits. OpenVPN: options_postprocess_mutate_ce().
  */
 export function connectionEntries(draft: Draft): ConnectionEntry[] {
+  return ways(draft).filter(({ protocol }) => protocol.transport === (draft.protoForce ?? protocol.transport));
+}
+
+function ways(draft: Draft): ConnectionEntry[] {
   if (draft.blocks.length > 0) return draft.blocks.map((block) => connectionEntry(draft, block, block.remote));
   if (draft.remotes.length > 0) return draft.remotes.map((remote) => connectionEntry(draft, draft.entry, remote));
   return [connectionEntry(draft, draft.entry, undefined)];
@@ -27,14 +35,15 @@ export function connectionEntries(draft: Draft): ConnectionEntry[] {
 /** One entry with the defaults filled in. */
 export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteDraft | undefined): ConnectionEntry {
   const tunMtu = entry.tunMtu ?? TUN_MTU;
-  const protocol = withSide(remote?.protocol ?? entry.protocol ?? UDP, draft);
+  const protocol = withFamily(withSide(remote?.protocol ?? entry.protocol ?? UDP, draft), draft);
+  const bind = binds(draft, entry, protocol);
   return {
     protocol,
     remote:
       remote === undefined ? undefined : { host: remote.host, port: remote.port ?? entry.remotePort ?? DEFAULT_PORT },
     localHost: entry.local?.host,
     localPort: entry.local?.port ?? entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
-    bind: binds(draft, entry, protocol),
+    bind,
     bindIpv6Only: entry.bind?.ipv6Only ?? false,
     float: entry.float ?? false,
     socket: {
@@ -45,6 +54,7 @@ export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteD
       bindDevice: entry.bindDevice,
       mtuDiscovery: entry.mtuDiscovery,
     },
+    raceDelayMs: raceDelayMs(draft, entry, protocol, bind),
     retrySeconds: entry.retrySeconds ?? RETRY_SECONDS,
     retryMaxSeconds: entry.retryMaxSeconds ?? RETRY_MAX_SECONDS,
     connectTimeoutSeconds: entry.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS,
@@ -64,6 +74,21 @@ function withSide(protocol: Protocol, draft: Draft): Protocol {
   if (protocol.transport === 'udp' || protocol.side !== 'unspecified') return protocol;
   if (draft.mode === 'server') return { ...protocol, side: 'server' };
   return draft.client ? { ...protocol, side: 'client' } : protocol;
+}
+
+/** `ipv4` and `ipv6` count for every socket. */
+function withFamily(protocol: Protocol, draft: Draft): Protocol {
+  const [family] = draft.outerFamilies;
+  return family === undefined ? protocol : { ...protocol, family };
+}
+
+/** Who asks for one family, for the address that was, or for a port of ours, has one socket at a time. Two points on UDP have a port each by nature. */
+function raceDelayMs(draft: Draft, entry: EntryDraft, protocol: Protocol, bind: boolean): number | undefined {
+  const twoPoints = !draft.pull && protocol.transport === 'udp';
+  if (entry.raceMs === 'off' || protocol.family !== undefined || draft.persistRemoteIp || (bind && !twoPoints)) {
+    return undefined;
+  }
+  return entry.raceMs ?? (protocol.transport === 'tcp' ? TCP_RACE_MS : UDP_RACE_MS);
 }
 
 /** A client that pulls, or is the connecting side, leaves the port to the system unless something asks for binding. */

@@ -91,6 +91,7 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
     if (block.local !== undefined) return "--local and --nobind don't make sense when used together";
     if (block.localPort !== undefined) return "--lport and --nobind don't make sense when used together";
   }
+  if (connections.length === 0) return 'No usable connection profiles are present: --proto-force leaves none';
   for (const entry of connections) {
     const { remote } = entry;
     const protocolProblem = sideProblem(draft, entry);
@@ -195,6 +196,8 @@ function needsServer(draft: Draft): string | undefined {
   if (draft.entry.connectFreq !== undefined) return requires('connect-freq');
   if (draft.passwordVerify !== undefined) return requires('auth-user-pass-verify');
   if (draft.authGenToken !== undefined) return requires('auth-gen-token');
+  if (draft.entry.bindPolicy !== undefined) return requires('bind-policy');
+  if (draft.entry.backlog !== undefined) return requires('listen-backlog');
   return undefined;
 }
 

@@ -34,6 +34,7 @@ export interface EntryDraft {
   bind?: { ipv6Only: boolean };
   nobind?: boolean;
   float?: boolean;
+  raceMs?: number | 'off';
   retrySeconds?: number;
   retryMaxSeconds?: number;
   connectTimeoutSeconds?: number;
@@ -128,6 +129,12 @@ export interface Draft {
   /** `<listen>`. */
   listens: EntryDraft[];
   remoteRandom?: boolean;
+  remoteRandomHostname?: boolean;
+  persistLocalIp?: boolean;
+  persistRemoteIp?: boolean;
+  protoForce?: 'udp' | 'tcp';
+  /** `ipv4`, `ipv6`. */
+  outerFamilies: Set<4 | 6>;
   resolveRetrySeconds?: number;
   connectRetryMax?: number;
   tcpNoDelayMacro?: boolean;
@@ -249,6 +256,7 @@ export function emptyDraft(): Draft {
   return {
     environment: [],
     ignoredOptions: new Set(),
+    outerFamilies: new Set(),
     entry: {},
     remotes: [],
     blocks: [],

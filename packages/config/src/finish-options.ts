@@ -11,6 +11,7 @@ import type { DeviceOptions, RouteOptions } from './options/device-options.js';
 import type { Options } from './options/options.js';
 import type { ClientOptions, ServerOptions } from './options/server-options.js';
 import type { DataChannelOptions, TlsOptions } from './options/tls-options.js';
+import { familyProblem } from './outer-family.js';
 
 /** `data-ciphers` of OpenVPN 2.6 when none is given. */
 export const DEFAULT_DATA_CIPHERS = 'AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305';
@@ -26,7 +27,7 @@ export function finishOptions(draft: Draft): Finished {
   if (macroProblem !== undefined) return { ok: false, reason: macroProblem };
   const listeners = draft.mode === 'server' ? listenerEntries(draft) : [];
   const connections = draft.mode === 'server' ? listeners : connectionEntries(draft);
-  const problem = findContradiction(draft, connections, listeners);
+  const problem = familyProblem(draft) ?? findContradiction(draft, connections, listeners);
   if (problem !== undefined) return { ok: false, reason: problem };
   const warnings = [...draft.warnings, ...findSuspicions(draft, listeners), ...cipherNotes(draft)];
   const options: Options = {
@@ -52,6 +53,9 @@ export function finishOptions(draft: Draft): Finished {
     },
     link: {
       remoteRandom: draft.remoteRandom ?? false,
+      remoteRandomHostname: draft.remoteRandomHostname ?? false,
+      persistLocalIp: draft.persistLocalIp ?? false,
+      persistRemoteIp: draft.persistRemoteIp ?? false,
       resolveRetrySeconds: draft.resolveRetrySeconds ?? Number.POSITIVE_INFINITY,
       connectRetryMax: draft.connectRetryMax || Number.POSITIVE_INFINITY,
       tcpQueueLimit: draft.tcpQueueLimit ?? 64,

@@ -11,6 +11,7 @@ export type ParameterKind =
   | { readonly kind: 'host' }
   | { readonly kind: 'command' }
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly clamp: boolean }
+  | { readonly kind: 'integer-or'; readonly min: number; readonly max: number; readonly word: string }
   | { readonly kind: 'port' }
   | { readonly kind: 'protocol' }
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly complaint: string | undefined }
@@ -47,6 +48,9 @@ export function integer(min: number, max: number = MAX_INTEGER): ParameterKind {
 export function clamped(min: number, max: number): ParameterKind {
   return { kind: 'integer', min, max, clamp: true };
 }
+
+/** Milliseconds between two begins of a race, or `off`. */
+export const RACE: ParameterKind = { kind: 'integer-or', min: 1, max: 60_000, word: 'off' };
 
 /** One of some words. `complaint` is OpenVPN's sentence about another word, with `%s` for that word. */
 export function choice(values: readonly string[], complaint?: string): ParameterKind {
@@ -86,6 +90,8 @@ export function describeKind(kind: ParameterKind): string {
       return 'a command';
     case 'integer':
       return kind.max >= MAX_INTEGER ? `a number >= ${kind.min}` : `a number between ${kind.min} and ${kind.max}`;
+    case 'integer-or':
+      return `a number between ${kind.min} and ${kind.max}, or ${kind.word}`;
     case 'port':
       return 'a port number between 0 and 65535';
     case 'protocol':
@@ -117,6 +123,10 @@ export function complainAbout(option: string, kind: ParameterKind, text: string)
         ? parseInteger(text, option, -MAX_INTEGER, MAX_INTEGER)
         : parseInteger(text, option, kind.min, kind.max);
       return result.ok ? undefined : result.reason;
+    }
+    case 'integer-or': {
+      const result = parseInteger(text, option, kind.min, kind.max);
+      return result.ok || text === kind.word ? undefined : result.reason;
     }
     case 'port':
       return parsePort(text) === undefined ? `${option}: bad port '${text}'` : undefined;

@@ -71,6 +71,7 @@ describe('a client', () => {
         bind: false,
         bindIpv6Only: false,
         float: false,
+        raceDelayMs: 2000,
         retrySeconds: 1,
         retryMaxSeconds: 300,
         connectTimeoutSeconds: 120,

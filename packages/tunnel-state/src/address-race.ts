@@ -5,11 +5,6 @@ export interface Racer {
   readonly family: 4 | 6;
 }
 
-/** The other of two families: an IPv6 that leads nowhere shall not cost more than this. RFC 8305 for TCP. */
-export const TCP_RACE_DELAY_MS = 250;
-/** As {@link TCP_RACE_DELAY_MS} for UDP, where only the server's answer tells that an address works. */
-export const UDP_RACE_DELAY_MS = 2000;
-
 /**
  * The addresses in the order of a race: families take turns, the first address stays first, and within a family the order stays. RFC 8305, section 4.
  */

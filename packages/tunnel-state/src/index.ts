@@ -1,4 +1,4 @@
-export { AddressRace, interleaveFamilies, type Racer, TCP_RACE_DELAY_MS, UDP_RACE_DELAY_MS } from './address-race.js';
+export { AddressRace, interleaveFamilies, type Racer } from './address-race.js';
 export {
   type ConnectionProfile,
   ConnectionWalk,

@@ -1,12 +1,6 @@
 import { NEVER } from '@openvpnd/sans-io';
 import { VirtualClock } from '@openvpnd/testkit';
-import {
-  AddressRace,
-  interleaveFamilies,
-  type Racer,
-  TCP_RACE_DELAY_MS,
-  UDP_RACE_DELAY_MS,
-} from '@openvpnd/tunnel-state';
+import { AddressRace, interleaveFamilies, type Racer } from '@openvpnd/tunnel-state';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -97,10 +91,9 @@ describe('interleaveFamilies', () => {
 
 describe('AddressRace', () => {
   it.each([
-    ['UDP', UDP_RACE_DELAY_MS, 2000],
-    ['TCP', TCP_RACE_DELAY_MS, 250],
-  ])('a dead IPv6 path costs the delay of %s and no more', (_, delayMs, expected) => {
-    expect(delayMs).toBe(expected);
+    ['UDP', 2000],
+    ['TCP', 250],
+  ])('a dead IPv6 path costs the delay of %s and no more', (_, delayMs) => {
     const { begun, winner } = new RunningRace(places('6a', '4a'), delayMs, { '4a': { answers: 30 } }).run(120_000);
     expect(begun).toEqual([
       [0, '6a'],

@@ -1,13 +1,15 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import type { Credentials } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { linkAddress, parseEndpoint } from '@openvpnd/external-mux';
+import { type Endpoint, formatEndpoint, linkAddress, parseEndpoint } from '@openvpnd/external-mux';
+import { ADDRESS_LINK } from '@openvpnd/memory';
 import { NEVER } from '@openvpnd/sans-io';
 import { FakeTlsFactory, fakeCertificate, type SimLink, SimTun } from '@openvpnd/testkit';
-import { ConnectionWalk, type WalkAction } from '@openvpnd/tunnel-state';
+import { ConnectionWalk, interleaveFamilies, type WalkAction } from '@openvpnd/tunnel-state';
 import { ClientCredentials } from '../../src/client-credentials.js';
 import type { ClientTunnel } from '../../src/client-tunnel.js';
 import { type ComposedClient, composeClient } from '../../src/compose-client.js';
+import { contenders } from '../../src/contenders.js';
 import { type ControlWraps, controlWraps } from '../../src/control-wraps.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import type { TunnelPlanInput } from '../../src/tunnel-plan.js';
@@ -24,6 +26,10 @@ export interface SimClientOptions {
   readonly issuer?: string;
   /** Its outer address; when absent each client has one of its own. */
   readonly host?: string;
+  /** Its outer IPv6 address. */
+  readonly hostIpv6?: string;
+  /** What its `remote` resolves to; when absent it is an address itself. */
+  readonly reach?: readonly string[];
   /** A fixed port; when absent each connection has another. */
   readonly port?: number;
   /** Real TLS instead of the fake one. */
@@ -36,8 +42,6 @@ export interface SimClientOptions {
   readonly afterMs?: number;
 }
 
-type Remote = Parameters<typeof linkAddress>[0];
-
 /** A client process that connects again whenever a connection ends with SIGUSR1, as run-client.ts does. */
 export class SimClient {
   readonly name: string;
@@ -47,13 +51,15 @@ export class SimClient {
   readonly signals: SignalInfo[] = [];
   /** When its connections came up. */
   readonly connectedAt: number[] = [];
+  /** The addresses with which its attempts began. */
+  readonly tried: string[] = [];
   /** When the last attempt began. */
   startedAt = 0;
   readonly #world: SimWorld;
   readonly #settings: SimClientOptions;
   readonly #host: string;
   readonly #credentials: ClientCredentials;
-  #walk: ConnectionWalk<ConnectionEntry, Remote> | undefined;
+  #walk: ConnectionWalk<ConnectionEntry, Endpoint> | undefined;
   #run: SimRun<ClientTunnel> | undefined;
   #composed: ComposedClient | undefined;
   #plan: TunnelPlanInput | undefined;
@@ -78,7 +84,7 @@ export class SimClient {
   /** The process starts. */
   start(): void {
     this.#cancelPause();
-    this.#walk = new ConnectionWalk<ConnectionEntry, Remote>({ entries: this.options.connections });
+    this.#walk = new ConnectionWalk<ConnectionEntry, Endpoint>({ entries: this.options.connections });
     const begin = (): void => this.#follow(this.#walk!.start());
     if (this.#settings.afterMs === undefined) begin();
     else this.#pause(this.#world.clock.now() + this.#settings.afterMs, begin);
@@ -135,18 +141,21 @@ export class SimClient {
     return { ipv4: this.#plan?.ifconfig?.local, ipv6: this.#plan?.ifconfigIpv6?.address };
   }
 
-  #follow(action: WalkAction<ConnectionEntry, Remote>): void {
+  #follow(action: WalkAction<ConnectionEntry, Endpoint>): void {
     const walk = this.#walk!;
     const now = this.#world.clock.now();
     switch (action.type) {
       case 'resolve': {
-        const { remote } = action.entry;
-        const address = remote && parseEndpoint(remote.host, remote.port);
-        this.#follow(walk.handleResolved(now, address === undefined ? [] : [address]));
+        const { entry } = action;
+        const { remote } = entry;
+        const hosts = this.#settings.reach ?? (remote ? [remote.host] : []);
+        const found = hosts.flatMap((host) => parseEndpoint(host, remote?.port ?? 0) ?? []);
+        this.#follow(walk.handleResolved(now, entry.raceDelayMs === undefined ? found : interleaveFamilies(found)));
         return;
       }
       case 'connect':
-        this.#connect(action.entry, action.address);
+        this.tried.push(...contenders(action.entry, action.address, []).map(formatEndpoint));
+        this.#connect(action.entry, contenders(action.entry, action.address, action.rivals));
         return;
       case 'wait':
         this.#pause(action.until, () => {
@@ -165,19 +174,21 @@ export class SimClient {
     this.#cancelPause = this.#world.clock.schedule(until, fire);
   }
 
-  #connect(entry: ConnectionEntry, remote: Remote): void {
+  #connect(entry: ConnectionEntry, remotes: readonly Endpoint[]): void {
     const world = this.#world;
     const { name } = this;
     this.#incarnation += 1;
     this.startedAt = world.clock.now();
     const id = `${name}/${this.#incarnation}`;
-    const link = world.network.openLink(this.#host, this.#settings.port ?? 0);
+    const [link, ...links] = remotes.map(({ family }) =>
+      world.network.openLink(family === 6 ? (this.#settings.hostIpv6 ?? '') : this.#host, this.#settings.port ?? 0),
+    );
     const commonName = this.#settings.commonName ?? name;
     const composed = composeClient({
       options: this.options,
       entry,
-      addresses: [linkAddress(remote, link.id)],
-      raceDelayMs: NEVER,
+      addresses: remotes.map((remote, index) => linkAddress(remote, [link, ...links][index].id)),
+      raceDelayMs: entry.raceDelayMs ?? NEVER,
       engines:
         this.#settings.engines ??
         new FakeTlsFactory({
@@ -199,6 +210,7 @@ export class SimClient {
       world,
       tunnel: composed.tunnel,
       link,
+      links,
       configure: ({ imported }) => {
         this.#plan = imported.plan;
         this.#walk?.handleConnected();
@@ -210,7 +222,12 @@ export class SimClient {
         this.#plan = imported.plan;
         world.journal.add(name, 'reconfigured');
       },
-      ended: (info) => this.#handleEnd(info),
+      ended: (info) => {
+        const last = composed.tunnel.peerAddress;
+        const which = remotes[[link, ...links].findIndex(({ id }) => id === last?.[ADDRESS_LINK])];
+        if (which !== undefined) this.#walk?.handleTried(which);
+        this.#handleEnd(info);
+      },
     });
     this.#run = run;
     run.execute(composed.tunnel.start(world.clock.now()));

@@ -114,6 +114,10 @@ export class SimRun<T extends EndableTunnel> {
       case 'verify-password':
         this.#verifyPassword?.(action);
         return;
+      case 'close-link':
+        this.#loop.removeLink(action.link);
+        this.links.find(({ id }) => id === action.link)?.close();
+        return;
       case 'verify-client-key':
         throw new Error('no simulated server has --tls-crypt-v2-verify');
       case 'signal':

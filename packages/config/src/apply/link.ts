@@ -107,6 +107,10 @@ export const ENTRY_HANDLERS: Handlers = {
           };
     return undefined;
   },
+  'connect-race'(draft, statement) {
+    draft.entry.raceMs = textAt(statement, 0) === 'off' ? 'off' : numberAt(statement, 0);
+    return undefined;
+  },
   'connect-retry'(draft, statement) {
     draft.entry.retrySeconds = clampedAt(statement, 0, 0, RETRY_LIMIT);
     if (statement.parameters[1] !== undefined) draft.entry.retryMaxSeconds = clampedAt(statement, 1, 0, RETRY_LIMIT);
@@ -214,6 +218,31 @@ export const LINK_HANDLERS: Handlers = {
   },
   'remote-random'(draft) {
     draft.remoteRandom = true;
+    return undefined;
+  },
+  'remote-random-hostname'(draft) {
+    draft.remoteRandomHostname = true;
+    return undefined;
+  },
+  'persist-local-ip'(draft) {
+    draft.persistLocalIp = true;
+    return undefined;
+  },
+  'persist-remote-ip'(draft) {
+    draft.persistRemoteIp = true;
+    return undefined;
+  },
+  'proto-force'(draft, statement) {
+    const text = textAt(statement, 0);
+    draft.protoForce = parseProtocol(text)?.transport;
+    return draft.protoForce === undefined ? `Bad --proto-force protocol: '${text}'` : undefined;
+  },
+  ipv4(draft) {
+    draft.outerFamilies.add(4);
+    return undefined;
+  },
+  ipv6(draft) {
+    draft.outerFamilies.add(6);
     return undefined;
   },
   'resolv-retry'(draft, statement) {

@@ -67,6 +67,11 @@ export interface ConnectionEntry {
   readonly bindIpv6Only: boolean;
   /** `float`: the authenticated peer may come from another address. */
   readonly float: boolean;
+  /**
+   * `connect-race`: how long an address of the other family waits for the first one, in milliseconds; undefined: one address at a time. For UDP point to point that is when a packet goes
+   * to the other family too: there both are open from the start.
+   */
+  readonly raceDelayMs: number | undefined;
   /** `connect-retry`: first wait and its limit. */
   readonly retrySeconds: number;
   readonly retryMaxSeconds: number;
@@ -94,6 +99,12 @@ export interface ConnectionEntry {
 export interface LinkOptions {
   /** `remote-random`. */
   readonly remoteRandom: boolean;
+  /** `remote-random-hostname`: host names get a random label in front. */
+  readonly remoteRandomHostname: boolean;
+  /** `persist-local-ip`: `local` is resolved once. */
+  readonly persistLocalIp: boolean;
+  /** `persist-remote-ip`: remotes are resolved once, and the address that worked comes first. */
+  readonly persistRemoteIp: boolean;
   /** `resolv-retry`; Infinity by default. */
   readonly resolveRetrySeconds: number;
   /** `connect-retry-max`: attempts for each entry; Infinity by default. */

@@ -48,7 +48,7 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     [need('p', PROTOCOL)],
     'Transport: udp (default) or tcp-client, tcp-server; 4 or 6 after udp or tcp constrains the family.',
   ),
-  planned('proto-force', 'COMMON', ['GENERAL'], [need('p', TEXT)], 'Use only the peers of this transport.'),
+  implemented('proto-force', 'COMMON', ['GENERAL'], [need('p', TEXT)], 'Use only the peers of this transport.'),
   implemented(
     'bind',
     'COMMON',
@@ -205,7 +205,7 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
   planned('preresolve', 'RARE', ['GENERAL'], [may('host', TEXT)], 'Resolve names at the start.'),
   planned('ip-remote-hint', 'RARE', ['GENERAL'], [may('host', TEXT)], 'Old name of preresolve.'),
   implemented('remote-random', 'COMMON', ['GENERAL'], [], 'Try the peers in random order.'),
-  planned('remote-random-hostname', 'COMMON', ['GENERAL'], [], 'Put random text before the host name.'),
+  implemented('remote-random-hostname', 'COMMON', ['GENERAL'], [], 'Put random text before the host name.'),
   planned('ipchange', 'RARE', ['SCRIPT'], [many('cmd', TEXT)], 'Script to run when the peer address changes.'),
   planned(
     'http-proxy',

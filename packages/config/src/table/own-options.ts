@@ -1,5 +1,5 @@
 import { implemented, need, type OptionSpec } from '../option-spec.js';
-import { choice, integer, TEXT } from '../parameter-kind.js';
+import { choice, integer, RACE, TEXT } from '../parameter-kind.js';
 
 /**
  * Options that OpenVPN does not know. In a file that both programs read they are written `setenv opt NAME …`, which OpenVPN skips.
@@ -26,5 +26,14 @@ export const OWN_OPTIONS: readonly OptionSpec[] = [
     ['GENERAL', 'LISTEN'],
     [need('n', integer(1, 65_535))],
     'Connections that the system accepts ahead of a TCP server; default 512.',
+  ),
+  implemented('ipv4', 'OWN', ['GENERAL'], [], 'Use IPv4 alone outside of the tunnel.'),
+  implemented('ipv6', 'OWN', ['GENERAL'], [], 'Use IPv6 alone outside of the tunnel.'),
+  implemented(
+    'connect-race',
+    'OWN',
+    ['GENERAL', 'CONNECTION'],
+    [need('ms', RACE)],
+    'How long the other address family of a remote waits for the first, or off; default 250 for TCP, 2000 for UDP.',
   ),
 ];
