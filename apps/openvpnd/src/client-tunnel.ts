@@ -155,7 +155,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     if (now >= this.#answerDeadline) {
       this.#answerDeadline = NEVER;
       this.#options.log?.info('client.server-poll-timeout');
-      return join(actions, this.#end('SIGUSR1', 'server_poll'));
+      return join(actions, this.#end('SIGUSR1', 'server_poll', { retry: { advance: 'address', immediately: true } }));
     }
     if (now >= this.#sessionEnd) {
       this.#options.log?.info('client.session-timeout');

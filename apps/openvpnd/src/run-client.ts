@@ -97,7 +97,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         break;
       }
       case 'wait': {
-        say(`Restart pause, ${action.seconds} second(s)`);
+        if (action.seconds > 0) say(`Restart pause, ${action.seconds} second(s)`);
         await inbox.wait(Math.max(0, action.until - clock.now()));
         const interrupted = inbox.pending;
         if (interrupted !== undefined && interrupted.signal !== 'SIGUSR1') return takeSignal(run, interrupted);

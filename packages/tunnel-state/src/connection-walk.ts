@@ -39,6 +39,8 @@ export interface FailureAdvance {
   readonly advance?: 'no' | 'address' | 'remote';
   /** The server asked for a pause of at least this many seconds, `AUTH_FAILED,TEMP[backoff N]`; the longest pause still holds. */
   readonly backoffSeconds?: number;
+  /** Without a pause: the attempt itself has taken its time. */
+  readonly immediately?: boolean;
 }
 
 export interface ConnectionWalkOptions<Entry extends ConnectionProfile> {
@@ -136,7 +138,7 @@ export class ConnectionWalk<Entry extends ConnectionProfile, Address> {
   handleFailure(now: Instant, how: FailureAdvance = {}): WalkAction<Entry, Address> {
     const state = this.#state;
     if (state.name !== 'resolving' && state.name !== 'connecting') throw new Error('nothing was tried');
-    const seconds = this.#pauseSeconds(how.backoffSeconds ?? 0);
+    const seconds = how.immediately ? 0 : this.#pauseSeconds(how.backoffSeconds ?? 0);
     const until = now + seconds * 1000;
     const advance = how.advance ?? (this.#proven ? 'no' : 'address');
     this.#proven = false;

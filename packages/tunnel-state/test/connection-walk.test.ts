@@ -178,6 +178,13 @@ describe('ConnectionWalk', () => {
     expect(walk.handleFailure(42_000, { backoffSeconds: 9999 })).toMatchObject({ seconds: 60 });
   });
 
+  it('goes on without a pause when the attempt has taken its time', () => {
+    const walk = makeWalk(['a']);
+    connectFirst(walk);
+    expect(walk.handleFailure(500, { immediately: true })).toEqual({ type: 'wait', until: 500, seconds: 0 });
+    expect(walk.handleTimeout(500)).toMatchObject({ type: 'connect', address: 'a2' });
+  });
+
   it('shuffles with the random that it is given, and loses nobody', () => {
     const hosts = ['a', 'b', 'c', 'd', 'e'];
     const order = (seed: number) =>

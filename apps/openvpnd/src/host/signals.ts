@@ -18,6 +18,8 @@ export interface RetryAdvice {
   /** The same address again, the next address, or the next `remote`. */
   readonly advance: 'no' | 'address' | 'remote';
   readonly backoffSeconds?: number;
+  /** Without a pause. */
+  readonly immediately?: boolean;
 }
 
 /** The text of a SIGUSR1 after which no device is worth keeping, `--persist-tun` or not: somebody has deleted it. */
