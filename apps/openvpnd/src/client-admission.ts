@@ -210,6 +210,8 @@ function environmentOf(instance: Instance, request: VerifyAction): Record<string
     if (commonName !== undefined) environment[`X509_${depth}_CN`] = withoutControls(commonName);
   }
   environment.common_name = withoutControls(request.certificates[0]?.commonName ?? '');
+  const { tag } = instance.modules.listener;
+  if (tag !== undefined) environment.listen_tag = tag;
   const endpoint = endpointOf(instance.address.slice());
   if (endpoint !== undefined) {
     environment[endpoint.family === 4 ? 'untrusted_ip' : 'untrusted_ip6'] = endpoint.address;

@@ -3,6 +3,7 @@ import { AuthTokens, parseAuthTokenKey, randomAuthTokenKey } from '@openvpnd/con
 import { NEVER, type Random, type Secret } from '@openvpnd/sans-io';
 import type { PasswordPolicy } from './client-admission.js';
 import { readSource, SourceFileError } from './host/source-files.js';
+import { listenerEnvironment } from './listener-environment.js';
 
 /**
  * How a server judges passwords, by --auth-user-pass-verify and --auth-gen-token; undefined when it asks for none.
@@ -12,7 +13,10 @@ import { readSource, SourceFileError } from './host/source-files.js';
 export function passwordPolicy(options: Options, random: Random): PasswordPolicy | undefined {
   const { passwordVerify, authGenToken } = options.server ?? {};
   if (passwordVerify === undefined) return undefined;
-  const environment = Object.fromEntries(options.process.environment.map(({ name, value }) => [name, value]));
+  const environment = {
+    ...listenerEnvironment(options.listeners),
+    ...Object.fromEntries(options.process.environment.map(({ name, value }) => [name, value])),
+  };
   if (authGenToken === undefined) return { environment };
   const { lifetimeSeconds, renewalSeconds, externalAuth, secret } = authGenToken;
   const maker = new AuthTokens({
