@@ -12,6 +12,7 @@ import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
 import { linkFactory } from './link-factories.js';
+import type { LinkIds } from './link-ids.js';
 import { applyPulledSocketOptions } from './pulled-socket-options.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
@@ -30,8 +31,7 @@ export interface ClientConnectionOptions {
   readonly raceDelayMs: number;
   /** This address is tried now, or has won. */
   readonly tried: (remote: Endpoint) => void;
-  /** Gives an id that no open link has. */
-  readonly nextLinkId: () => number;
+  readonly nextLinkId: LinkIds;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
   /** Tokens that this connection gets are for the next ones too. */

@@ -3,6 +3,7 @@ import type { LinkFactory } from '@openvpnd/external-mux';
 import { datagramLinks, type TcpLinkOptions, tcpLinks } from '@openvpnd/external-mux/node';
 import {
   duplicateSocket,
+  MULTIHOME_IDS,
   openTcpSocket,
   openUdpLink,
   type PassedSocket,
@@ -11,19 +12,19 @@ import {
 } from '@openvpnd/packet-io';
 import { MAX_SILENT_CONNECTIONS } from './compose-server.js';
 import { DataPath } from './data-path.js';
+import type { LinkIds } from './link-ids.js';
 import { tunnelVector } from './tunnel-vector.js';
 
 /**
  * What opens the links of a connection entry, by its transport and with the socket options of the configuration. The one place that knows which transports
  * there are: whoever opens a link knows only the port.
  *
- * @param nextId gives an id that no open link of the process has
  * @param passed a socket that stands open already, to listen at
  */
 export function linkFactory(
   options: Options,
   entry: ConnectionEntry,
-  nextId: () => number,
+  nextId: LinkIds,
   passed?: PassedSocket,
 ): LinkFactory {
   const { link, server } = options;
@@ -31,7 +32,12 @@ export function linkFactory(
   if (entry.protocol.transport === 'udp') {
     const open = passed === undefined ? settings : { ...settings, descriptor: passed.fd };
     const { udp: offload } = new DataPath(options);
-    return datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...open, offload }) });
+    // Who has a peer to go to is asked by nobody.
+    const multihome = entry.remote === undefined ? entry.socket.multihome : undefined;
+    return datagramLinks({
+      nextId: () => nextId(multihome === undefined ? 1 : MULTIHOME_IDS),
+      open: (where) => openUdpLink({ ...where, ...open, offload, ...(multihome && { multihome }) }),
+    });
   }
   return tcpLinks({
     nextId,

@@ -12,6 +12,7 @@ import { readCredentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
+import { linkIds } from './link-ids.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
 
@@ -38,7 +39,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
     );
   }
   const resolver = new EntryResolver(run);
-  let lastLinkId = 0;
+  const nextLinkId = linkIds();
   let locals: readonly ResolvedAddress[] | undefined;
   const context = new Context<Options, ComposedClient>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Target>({
@@ -83,7 +84,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
           remotes: contenders(entry, address, rivals),
           raceDelayMs: entry.raceDelayMs ?? NEVER,
           tried: (remote) => walk.handleTried(remote),
-          nextLinkId: () => ++lastLinkId,
+          nextLinkId,
           engines,
           wraps: controlWraps(options, entry),
           credentials,

@@ -11,6 +11,7 @@ import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
 import { keepStatus } from './keep-status.js';
 import { linkFactory } from './link-factories.js';
+import { linkIds } from './link-ids.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
@@ -88,15 +89,15 @@ export async function runServer(
   let stopStatus = (): void => {};
   const [title] = versionLines();
   let open: LinkListener | undefined;
-  let lastLinkId = 0;
+  const nextLinkId = linkIds();
   try {
     open = await openListeners(
       run,
       listeners,
-      (listener, passed) => linkFactory(options, listener, () => ++lastLinkId, passed),
+      (listener, passed) => linkFactory(options, listener, nextLinkId, passed),
       {
         link: (link, remote, listener) => {
-          if (remote === undefined) tunnel.addLink(link.id, listener);
+          if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
           driver.addLink(link);
           if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
         },

@@ -135,9 +135,11 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     return earliest(earliest(own, this.#streams.nextTimeout()), this.#dataChannel.nextTimeout());
   }
 
-  /** A datagram link was opened for a listener, by its place in the options. */
-  addLink(link: number, listener: number): void {
-    this.#listeners.set(link, this.#options.listeners[listener]);
+  /** A datagram link was opened for a listener, by its place in the options. It has so many ids, from `link` on. */
+  addLink(link: number, listener: number, idCount = 1): void {
+    for (let index = 0; index < idCount; index += 1) {
+      this.#listeners.set(link + index, this.#options.listeners[listener]);
+    }
   }
 
   /**

@@ -45,6 +45,7 @@ export class TunnelDriver {
   readonly #options: TunnelDriverOptions;
   readonly #loop: EventLoop<TunnelAction>;
   #stopped = false;
+  /** By each of their ids. */
   readonly #links: Map<number, LinkSocket> = new Map();
   #end: (info: SignalInfo) => void = () => {};
   #fail: (error: unknown) => void = () => {};
@@ -76,7 +77,7 @@ export class TunnelDriver {
 
   /** Reads from this link too; it is the driver's from now on, and closed when it ends. */
   addLink(link: LinkSocket): void {
-    this.#links.set(link.id, link);
+    for (let index = 0; index < (link.idCount ?? 1); index += 1) this.#links.set(link.id + index, link);
     this.#loop.addLink(link);
   }
 
@@ -111,7 +112,7 @@ export class TunnelDriver {
     this.#stopped = true;
     this.#run.inbox.listen(undefined);
     this.#loop.stop();
-    for (const link of this.#links.values()) link.close();
+    for (const link of new Set(this.#links.values())) link.close();
     this.#links.clear();
   }
 
@@ -144,7 +145,7 @@ export class TunnelDriver {
   #closeLink(id: number): void {
     const link = this.#links.get(id);
     if (link === undefined) return;
-    this.#links.delete(id);
+    for (let index = 0; index < (link.idCount ?? 1); index += 1) this.#links.delete(link.id + index);
     this.#loop.removeLink(id);
     link.close();
   }

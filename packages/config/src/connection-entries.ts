@@ -53,6 +53,7 @@ export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteD
       mark: entry.mark,
       bindDevice: entry.bindDevice,
       mtuDiscovery: entry.mtuDiscovery,
+      multihome: entry.multihome,
     },
     raceDelayMs: raceDelayMs(draft, entry, protocol, bind),
     retrySeconds: entry.retrySeconds ?? RETRY_SECONDS,

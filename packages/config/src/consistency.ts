@@ -23,7 +23,11 @@ export function findContradiction(
 }
 
 /** What works but is probably not meant, in OpenVPN's words. */
-export function findSuspicions(draft: Draft, listeners: readonly Listener[]): readonly string[] {
+export function findSuspicions(
+  draft: Draft,
+  connections: readonly ConnectionEntry[],
+  listeners: readonly Listener[],
+): readonly string[] {
   const warnings: string[] = [...listenerSuspicions(draft, listeners)];
   if (draft.pull && draft.ifconfig !== undefined) {
     warnings.push('WARNING: using --pull/--client and --ifconfig together is probably not what you want');
@@ -40,6 +44,9 @@ export function findSuspicions(draft: Draft, listeners: readonly Listener[]): re
         'WARNING: if you use --mssfix and --fragment, you should use the "mtu" flag for both or none of of them.',
       );
     }
+  }
+  if (connections.some(({ socket }) => socket.multihome) && connections.every(({ remote }) => remote !== undefined)) {
+    warnings.push('NOTE: --multihome is for who waits for peers: it has no effect with --remote');
   }
   if (draft.mode === 'server') {
     if (draft.keepalive === undefined) warnings.push('WARNING: --keepalive option is missing from server config');

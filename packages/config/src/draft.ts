@@ -56,6 +56,7 @@ export interface EntryDraft {
   mark?: number;
   bindDevice?: string;
   mtuDiscovery?: MtuDiscovery;
+  multihome?: 'any-interface' | 'same-interface';
   maxClients?: number;
   connectFreq?: Frequency;
   connectFreqInitial?: Frequency;

@@ -29,7 +29,7 @@ export function finishOptions(draft: Draft): Finished {
   const connections = draft.mode === 'server' ? listeners : connectionEntries(draft);
   const problem = familyProblem(draft) ?? findContradiction(draft, connections, listeners);
   if (problem !== undefined) return { ok: false, reason: problem };
-  const warnings = [...draft.warnings, ...findSuspicions(draft, listeners), ...cipherNotes(draft)];
+  const warnings = [...draft.warnings, ...findSuspicions(draft, connections, listeners), ...cipherNotes(draft)];
   const options: Options = {
     mode: draft.mode ?? 'p2p',
     process: {

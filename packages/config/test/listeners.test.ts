@@ -140,6 +140,42 @@ describe('where a server listens', () => {
   });
 });
 
+describe('settings of sockets', () => {
+  test('stand before a block for it and all that follow, or inside for it alone', () => {
+    const text =
+      'mark 7\n<listen>\nport 1\nbind-dev eth1\nmtu-disc no\nmultihome same-interface\n</listen>\n<listen>\nport 2\nmark 4294967295\nmultihome\n</listen>\nlocal *\nbind-dev eth0\n';
+    const off = { sendBufferBytes: undefined, receiveBufferBytes: undefined, noDelay: false };
+    const none = { ...off, mtuDiscovery: undefined, multihome: undefined };
+    expect(listeners(text).map(({ socket }) => socket)).toEqual([
+      { ...none, mark: 7, bindDevice: 'eth0' },
+      { ...off, mark: 7, bindDevice: 'eth1', mtuDiscovery: 'no', multihome: 'same-interface' },
+      { ...none, mark: 0xffff_ffff, bindDevice: undefined, multihome: 'any-interface' },
+    ]);
+  });
+
+  test('have ranges and words', () => {
+    for (const [line, sentence] of [
+      ['mark -1', 'mark'],
+      ['mark 4294967296', 'mark'],
+      ['bind-dev a/b', 'bind-dev: a network device has a name of 1 to 15 characters'],
+      ['bind-dev sixteenletters12', 'bind-dev: a network device has a name'],
+      ['mtu-disc perhaps', "invalid --mtu-disc type: 'perhaps' -- valid types are 'yes', 'maybe', or 'no'"],
+      ['multihome other', 'multihome'],
+      ['txqueuelen 0', 'txqueuelen'],
+    ]) {
+      expect(error(`${SERVER}${line}\n`), line).toContain(sentence);
+    }
+  });
+
+  test('multihome is for who waits: a client is told so', () => {
+    const note = 'NOTE: --multihome is for who waits for peers: it has no effect with --remote';
+    const client = parse(`${CLIENT}multihome\n`);
+    expect(client.ok && client.standAlone === undefined && client.warnings).toContain(note);
+    const server = parse(`${SERVER}multihome\n`);
+    expect(server.ok && server.standAlone === undefined && server.warnings).not.toContain(note);
+  });
+});
+
 describe('listeners that cannot be', () => {
   test('several local lines without a server', () => {
     expect(error(`${CLIENT}local a\nlocal b\n`)).toBe(

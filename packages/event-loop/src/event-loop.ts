@@ -74,6 +74,8 @@ export class EventLoop<Action> {
   readonly #clock: Clock;
   readonly #tunnel: Tunnel<Action>;
   readonly #host: EventLoopOptions<Action>;
+  readonly #open: Set<OpenLink> = new Set();
+  /** By each id that is a link's. */
   readonly #links: Map<number, OpenLink> = new Map();
   readonly #counters: EventLoopCounters = {
     unknownLink: 0,
@@ -121,13 +123,16 @@ export class EventLoop<Action> {
   /**
    * Starts to read from a link, and sends the rows that name it.
    *
-   * @throws RangeError when a link with this id is there
+   * @throws RangeError when a link with such an id is there
    */
   addLink(link: LinkSocket): void {
-    if (this.#links.has(link.id)) throw new RangeError(`there is a link ${link.id} already`);
+    for (const id of idsOf(link)) {
+      if (this.#links.has(id)) throw new RangeError(`there is a link ${id} already`);
+    }
     if (this.#stopped) return;
     const open: OpenLink = { link, full: false };
-    this.#links.set(link.id, open);
+    this.#open.add(open);
+    for (const id of idsOf(link)) this.#links.set(id, open);
     setPaused(link, this.#rxWaits);
     link.watch({
       readable: () => this.#linkTurn(open),
@@ -136,7 +141,7 @@ export class EventLoop<Action> {
         this.#flush();
       },
       failed: (error) => {
-        if (this.#links.get(link.id) !== open) return;
+        if (!this.#open.has(open)) return;
         this.removeLink(link.id);
         this.#host.linkLost(link, error);
       },
@@ -147,7 +152,8 @@ export class EventLoop<Action> {
   removeLink(id: number): void {
     const open = this.#links.get(id);
     if (open === undefined) return;
-    this.#links.delete(id);
+    this.#open.delete(open);
+    for (const own of idsOf(open.link)) this.#links.delete(own);
     open.link.watch(DEAF);
     open.link.pause();
     this.#flush();
@@ -180,10 +186,11 @@ export class EventLoop<Action> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#clock.arm(NEVER, this.#fireTimer);
-    for (const { link } of this.#links.values()) {
+    for (const { link } of this.#open) {
       link.watch(DEAF);
       link.pause();
     }
+    this.#open.clear();
     this.#links.clear();
     this.#device?.watch(DEAF);
     this.#device?.pause();
@@ -198,7 +205,7 @@ export class EventLoop<Action> {
       const now = this.#clock.now();
       const rx = this.#rx;
       for (let vectors = 0; vectors < LINK_VECTORS_PER_TURN; vectors += 1) {
-        if (this.#links.get(open.link.id) !== open) break;
+        if (!this.#open.has(open)) break;
         rx.reset();
         if (open.link.receiveBatch(rx) === 0) break;
         const drained = rx.room > 0;
@@ -306,7 +313,7 @@ export class EventLoop<Action> {
     if (this.#outWaits) this.#outWaits = !this.#send(this.#out);
     if (this.#rxWaits && this.#send(this.#rx)) {
       this.#rxWaits = false;
-      for (const { link } of this.#links.values()) link.resume();
+      for (const { link } of this.#open) link.resume();
     }
     if (this.#txWaits && this.#send(this.#tx)) {
       this.#txWaits = false;
@@ -316,7 +323,7 @@ export class EventLoop<Action> {
 
   #pauseLinks(): void {
     this.#counters.stalls += 1;
-    for (const { link } of this.#links.values()) link.pause();
+    for (const { link } of this.#open) link.pause();
   }
 
   #executeAll(actions: readonly Action[]): void {
@@ -333,6 +340,11 @@ export class EventLoop<Action> {
     this.#armedAt = at;
     this.#clock.arm(at, this.#fireTimer);
   }
+}
+
+/** The ids under which a link's rows go. */
+function idsOf({ id, idCount = 1 }: LinkSocket): readonly number[] {
+  return Array.from({ length: idCount }, (_, index) => id + index);
 }
 
 /** The watcher of what the loop has let go. */

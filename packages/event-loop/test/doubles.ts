@@ -60,6 +60,7 @@ export class TestClock implements Clock {
 export class TestLink implements LinkSocket {
   readonly protocol = 'udp' as const;
   readonly id: number;
+  readonly idCount: number;
   /** First bytes of the packets that wait. */
   readonly inbox: number[] = [];
   /** First bytes of the packets that left. */
@@ -74,8 +75,9 @@ export class TestLink implements LinkSocket {
   receives = 0;
   readiness: Readiness | undefined;
 
-  constructor(id: number) {
+  constructor(id: number, idCount = 1) {
     this.id = id;
+    this.idCount = idCount;
   }
 
   localAddress(): Uint32Array {
@@ -99,7 +101,8 @@ export class TestLink implements LinkSocket {
   sendBatch(tx: PacketVector): boolean {
     this.sends += 1;
     for (let row = 0; row < tx.count; row += 1) {
-      if (tx.fate[row] !== FATE_TO_LINK || tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] !== this.id) continue;
+      const offset = tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] - this.id;
+      if (tx.fate[row] !== FATE_TO_LINK || offset < 0 || offset >= this.idCount) continue;
       if (this.room === 0) return false;
       this.room -= 1;
       this.sent.push(tx.bytes[tx.offset[row]]);

@@ -88,6 +88,23 @@ describe('from a link', () => {
     expect(loop.counters).toMatchObject({ noDevice: 1, unknownLink: 2 });
   });
 
+  it('all ids of a link are its own, and nobody else has one of them', () => {
+    const wide = new TestLink(10, 4);
+    loop.addLink(wide);
+    tunnel.onLink = (first) => ({ link: first });
+    link.inbox.push(10, 13, 9, 14);
+    link.poll();
+    expect(wide.sent).toEqual([10, 13]);
+    expect(loop.counters.unknownLink).toBe(2);
+    for (const other of [new TestLink(13), new TestLink(8, 3)]) expect(() => loop.addLink(other)).toThrow(RangeError);
+    loop.addLink(new TestLink(14));
+    loop.removeLink(10);
+    link.inbox.push(12);
+    link.poll();
+    expect(wide.sent).toEqual([10, 13]);
+    expect(loop.counters.unknownLink).toBe(3);
+  });
+
   it('actions are executed in order, after the rows have left', () => {
     tunnel.actions = ['a', 'b'];
     const seen: unknown[] = [];

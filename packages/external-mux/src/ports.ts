@@ -23,6 +23,10 @@ export interface BufferSizes {
 export interface LinkSocket {
   /** Unique among the open links of a process; it is written into the address of every received row. */
   readonly id: number;
+  /**
+   * Ids in a row that are this link's, from `id` on: one for each local address that it was reached at, so that answers leave from there (`multihome`). Absent: 1.
+   */
+  readonly idCount?: number;
   readonly protocol: 'udp' | 'tcp';
   /**
    * Whether {@link sendBatch} takes runs: rows that hold several datagrams, one behind the other (`segments` of them, `segmentBytes` long each but the last). Where it is not

@@ -147,7 +147,7 @@ NAPI_MODULE_INIT() {
       !export_functions(state, exports, pio_tun_functions) || !export_functions(state, exports, pio_udp_functions) ||
       !export_functions(state, exports, pio_udp_receive_functions) ||
       !export_functions(state, exports, pio_udp_send_functions) ||
-      !export_functions(state, exports, pio_socket_functions) ||
+      !export_functions(state, exports, pio_socket_functions) || !export_functions(state, exports, pio_multihome_functions) ||
       !export_functions(state, exports, pio_privilege_functions)) {
     return pio_bug(env, "the addon could not be set up: this node exports no libuv, or memory ran out");
   }

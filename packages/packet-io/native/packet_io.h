@@ -113,6 +113,8 @@ struct pio_port {
   bool segments; /* UDP_SEGMENT on sending */
   bool gathers;  /* UDP_GRO on receipt */
   uint32_t link;
+  uint32_t links;              /* from that one on: one, or one for each local address */
+  struct pio_locals *locals;   /* multihome.c; NULL: local addresses are not told apart */
   struct pio_waiting *waiting; /* udp-receive.c: what was received and found no row */
   /* Tun: whether a struct virtio_net_hdr stands before each packet, and whether it may describe UDP segments. */
   bool vnet;
@@ -182,6 +184,7 @@ void pio_port_close(struct pio_port *port);
 /* Whether something that was received waits in the process, where libuv does not see it. */
 bool pio_udp_waits(const struct pio_port *port);
 void pio_udp_forget_waiting(struct pio_port *port);
+void pio_locals_free(struct pio_port *port);
 /* Brings what libuv watches in line with `reading` and `writing`. */
 void pio_port_update(struct pio_port *port);
 /* The open port of that kind, or NULL with a pending error. */
@@ -198,6 +201,7 @@ extern const pio_function pio_port_functions[];
 extern const pio_function pio_tun_functions[];
 extern const pio_function pio_udp_functions[];
 extern const pio_function pio_socket_functions[];
+extern const pio_function pio_multihome_functions[];
 extern const pio_function pio_privilege_functions[];
 extern const pio_function pio_udp_receive_functions[];
 extern const pio_function pio_udp_send_functions[];

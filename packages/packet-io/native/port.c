@@ -12,6 +12,7 @@ enum pio_event { EVENT_READABLE = 1, EVENT_WRITABLE = 2, EVENT_FAILED = 3 };
 static void free_port(struct uv_handle_s *handle) {
   struct pio_port *port = uv_handle_get_data(handle);
   pio_udp_forget_waiting(port);
+  pio_locals_free(port);
   free(port);
   free(handle);
 }

@@ -241,6 +241,7 @@ static napi_value udp_adopt(napi_env napi, napi_callback_info info) {
   port->family = domain;
   port->v6only = only != 0;
   port->link = link;
+  port->links = 1;
   return pio_int(napi, (int32_t)port->index);
 }
 

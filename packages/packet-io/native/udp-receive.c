@@ -153,7 +153,7 @@ static void wait(struct pio_port *port, const uint8_t *bytes, uint32_t length, u
 }
 
 union control {
-  char bytes[CMSG_SPACE(sizeof(int))];
+  char bytes[PIO_CONTROL_BYTES];
   struct cmsghdr align;
 };
 
@@ -217,7 +217,7 @@ static uint32_t receive_gathered(struct pio_port *port, struct pio_vector *vecto
       const uint32_t segment = gathered_segment(&headers[i].msg_hdr);
       uint32_t words[ADDRESS_WORDS];
       if (length == 0 || length > MAX_MESSAGE || (headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
-          !pio_address_words(&sources[i], port->link, words)) {
+          !pio_address_words(&sources[i], port->link + pio_local_arrival(port, &headers[i].msg_hdr), words)) {
         port->counters[COUNTER_RECEIVE_DROPPED]++;
         unused[unused_count++] = bytes;
         continue;
@@ -265,7 +265,8 @@ static napi_value udp_receive(napi_env napi, napi_callback_info info) {
   struct pio_vector *vector = pio_vector_take(env, arguments[1], arguments[2], &count);
   if (vector == NULL) return NULL;
   uint32_t row = count;
-  if (port->gathers) {
+  /* What comes beside the bytes has a place there alone. */
+  if (port->gathers || port->locals != NULL) {
     const bool waited = pio_udp_waits(port);
     row = take_waiting(port, vector, row);
     row = receive_gathered(port, vector, row);

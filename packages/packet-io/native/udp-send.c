@@ -15,6 +15,7 @@
 
 struct message {
   uint32_t row;     /* the first */
+  uint32_t link;    /* of all its rows */
   uint32_t spans;   /* rows, or 1 for a part of a super-packet */
   uint32_t bytes;
   uint32_t segment; /* 0: a single datagram */
@@ -23,7 +24,7 @@ struct message {
 };
 
 union control {
-  char bytes[CMSG_SPACE(sizeof(uint16_t))];
+  char bytes[PIO_CONTROL_BYTES];
   struct cmsghdr align;
 };
 
@@ -39,32 +40,41 @@ struct sending {
   uint32_t span_count;
 };
 
-static void set_segment(struct msghdr *header, union control *control, uint32_t segment) {
+/* Says how a message is to be split (0: not at all), and from which local address it goes. */
+static void set_control(const struct pio_port *port, struct msghdr *header, union control *control, uint32_t link,
+                        uint32_t segment) {
   header->msg_control = NULL;
   header->msg_controllen = 0;
-  if (segment == 0) return;
+  if (segment == 0 && port->locals == NULL) return;
   memset(control, 0, sizeof *control);
+  size_t used = pio_local_departure(port, link, &control->align);
+  if (segment != 0) {
+    struct cmsghdr *part = (struct cmsghdr *)(void *)(control->bytes + used);
+    part->cmsg_level = IPPROTO_UDP;
+    part->cmsg_type = UDP_SEGMENT;
+    part->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    const uint16_t bytes = (uint16_t)segment;
+    memcpy(CMSG_DATA(part), &bytes, sizeof bytes);
+    used += CMSG_SPACE(sizeof bytes);
+  }
+  if (used == 0) return;
   header->msg_control = control;
-  header->msg_controllen = sizeof control->bytes;
-  struct cmsghdr *part = CMSG_FIRSTHDR(header);
-  part->cmsg_level = IPPROTO_UDP;
-  part->cmsg_type = UDP_SEGMENT;
-  part->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-  const uint16_t bytes = (uint16_t)segment;
-  memcpy(CMSG_DATA(part), &bytes, sizeof bytes);
+  header->msg_controllen = used;
 }
 
 /* Starts a message of one span. */
-static struct message *begin(struct sending *sending, uint32_t row, uint8_t *bytes, uint32_t length, socklen_t address) {
+static struct message *begin(const struct pio_port *port, struct sending *sending, uint32_t row, uint32_t link, uint8_t *bytes,
+                             uint32_t length, socklen_t address) {
   const uint32_t index = sending->message_count++;
   struct message *message = &sending->messages[index];
-  *message = (struct message){.row = row, .spans = 1, .bytes = length, .count = 1};
+  *message = (struct message){.row = row, .link = link, .spans = 1, .bytes = length, .count = 1};
   struct msghdr *header = &sending->headers[index].msg_hdr;
   memset(header, 0, sizeof *header);
   header->msg_name = &sending->targets[index];
   header->msg_namelen = address;
   header->msg_iov = &sending->spans[sending->span_count];
   header->msg_iovlen = 1;
+  set_control(port, header, &sending->controls[index], link, 0);
   sending->spans[sending->span_count] = (struct iovec){bytes, length};
   sending->rows[sending->span_count++] = row;
   return message;
@@ -77,9 +87,11 @@ static uint32_t room_for(uint32_t segment) {
 }
 
 /* Sends what could not go as one message, datagram by datagram. False when the socket is full; `*done` counts the bytes that went. */
-static bool send_plain(struct pio_port *port, const struct msghdr *header, uint32_t segment, uint32_t *done) {
+static bool send_plain(struct pio_port *port, const struct msghdr *header, uint32_t link, uint32_t segment, uint32_t *done) {
   struct msghdr single;
+  union control control;
   memset(&single, 0, sizeof single);
+  set_control(port, &single, &control, link, 0);
   single.msg_name = header->msg_name;
   single.msg_namelen = header->msg_namelen;
   single.msg_iovlen = 1;
@@ -143,7 +155,7 @@ static bool flush(struct pio_port *port, const struct pio_vector *vector, struct
       } else {
         /* EIO: the device below cannot sum up. EMSGSIZE, EINVAL: a segment is larger than the path, and may yet be fragmented. */
         if (sent < 0 && errno == EIO) port->segments = false;
-        full = !send_plain(port, &sending->headers[done].msg_hdr, message->segment, &gone);
+        full = !send_plain(port, &sending->headers[done].msg_hdr, message->link, message->segment, &gone);
       }
       take_sent(vector, sending, done, gone);
       done++;
@@ -165,11 +177,13 @@ static void add_part(struct pio_port *port, struct sending *sending, const struc
   const uint32_t most = port->segments ? room_for(segment) : 1;
   const uint32_t left = length - *at;
   const uint32_t bytes = left < most * segment ? left : most * segment;
-  struct message *message = begin(sending, row, vector->bytes + pio_column(vector, COLUMN_OFFSET)[row] + *at, bytes, address);
+  const uint32_t link = vector->addresses[(size_t)row * ADDRESS_WORDS + ADDRESS_LINK];
+  uint8_t *from = vector->bytes + pio_column(vector, COLUMN_OFFSET)[row] + *at;
+  struct message *message = begin(port, sending, row, link, from, bytes, address);
   message->part = true;
   message->count = (bytes + segment - 1) / segment;
   if (message->count > 1) message->segment = segment;
-  set_segment(&sending->headers[sending->message_count - 1].msg_hdr, &sending->controls[sending->message_count - 1],
+  set_control(port, &sending->headers[sending->message_count - 1].msg_hdr, &sending->controls[sending->message_count - 1], link,
               message->segment);
   *at += bytes;
 }
@@ -197,7 +211,7 @@ static bool join(struct pio_port *port, struct sending *sending, const struct pi
   message->count++;
   if (message->segment == 0) {
     message->segment = segment;
-    set_segment(header, &sending->controls[index], segment);
+    set_control(port, header, &sending->controls[index], message->link, segment);
   }
   return true;
 }
@@ -222,7 +236,7 @@ static napi_value udp_send(napi_env napi, napi_callback_info info) {
   bool full = false;
   for (uint32_t row = 0; row < rows && !full; row++) {
     const uint32_t *words = vector->addresses + (size_t)row * ADDRESS_WORDS;
-    if (fates[row] != FATE_TO_LINK || words[ADDRESS_LINK] != port->link) continue;
+    if (fates[row] != FATE_TO_LINK || !pio_is_mine(port, words[ADDRESS_LINK])) continue;
     const uint32_t offset = offsets[row], length = lengths[row];
     const bool super = segments[row] > 1;
     if (!pio_in_slab(vector, offset, length, 0) ||
@@ -253,7 +267,7 @@ static napi_value udp_send(napi_env napi, napi_callback_info info) {
       if (super) {
         add_part(port, &sending, vector, row, &at, address);
       } else {
-        begin(&sending, row, vector->bytes + offset, length, address);
+        begin(port, &sending, row, words[ADDRESS_LINK], vector->bytes + offset, length, address);
         break;
       }
     }
@@ -286,8 +300,12 @@ static napi_value udp_send_one(napi_env napi, napi_callback_info info) {
   socklen_t size = pio_socket_address(port, words, &target);
   ssize_t sent = -1;
   if (size != 0) {
+    struct iovec span = {packet, length};
+    struct msghdr header = {.msg_name = &target, .msg_namelen = size, .msg_iov = &span, .msg_iovlen = 1};
+    union control control;
+    set_control(port, &header, &control, words[ADDRESS_LINK], 0);
     do {
-      sent = sendto(port->fd, packet, length, MSG_DONTWAIT, &target.any, size);
+      sent = sendmsg(port->fd, &header, MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
   }
   if (sent < 0) port->counters[size != 0 && errno == EAGAIN ? COUNTER_SEND_FULL : COUNTER_SEND_ERRORS]++;

@@ -18,6 +18,9 @@
 #define UDP_GRO 104
 #endif
 
+/* What a message may carry beside its bytes: the size of its segments and a local address. */
+#define PIO_CONTROL_BYTES (CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo)))
+
 union pio_sockaddr {
   struct sockaddr any;
   struct sockaddr_in v4;
@@ -25,6 +28,15 @@ union pio_sockaddr {
 };
 
 bool pio_address_words(const union pio_sockaddr *address, uint32_t link, uint32_t *words);
+
+/* Whether rows with that link are this port's. */
+static inline bool pio_is_mine(const struct pio_port *port, uint32_t link) { return link - port->link < port->links; }
+
+/* The number of the local address that a message came to, to be added to the port's link. */
+uint32_t pio_local_arrival(struct pio_port *port, struct msghdr *header);
+/* Writes the local address that `link` stands for into a control message. Returns the space that it takes; 0: none is needed. */
+size_t pio_local_departure(const struct pio_port *port, uint32_t link, struct cmsghdr *part);
+
 socklen_t pio_socket_address(const struct pio_port *port, const uint32_t *words, union pio_sockaddr *address);
 
 #endif

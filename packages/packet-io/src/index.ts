@@ -17,6 +17,7 @@ export { DEVICE_VECTOR, type NativeTunDevice, openTun, type TunOffload, type Tun
 export {
   DEFAULT_BUFFER_BYTES,
   LINK_VECTOR,
+  MULTIHOME_IDS,
   type NativeUdpLink,
   type NativeUdpLinkOptions,
   openUdpLink,

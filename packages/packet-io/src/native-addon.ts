@@ -73,6 +73,7 @@ export interface NativeAddon {
   socketInherit(fd: number, whether: boolean): number;
   socketClose(fd: number): void;
   udpAdopt(fd: number, link: number): NativeIndex;
+  udpMultihome(port: NativeIndex, sameDevice: boolean): number;
 
   udpLocalAddress(port: NativeIndex, words: Uint32Array): number;
   udpOffload(port: NativeIndex, gso: boolean, gro: boolean): number;

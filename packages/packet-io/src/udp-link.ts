@@ -20,11 +20,19 @@ export interface NativeUdpLinkOptions
   /** A bound UDP socket that somebody else has opened; the link works on a duplicate, and `local`, `port` and `family` count for nothing. */
   readonly descriptor?: number;
   /**
+   * Answers from the local address that was asked, and with `same-interface` through the interface too: each local address that a packet comes to has a link
+   * id of its own, from `id` up to `id + MULTIHOME_IDS - 1`, which have to be free. OpenVPN: --multihome.
+   */
+  readonly multihome?: 'any-interface' | 'same-interface';
+  /**
    * Lets the kernel split and gather datagrams, as far as it can; off by default. Vectors to receive into should have an
    * arena, see {@link LINK_VECTOR}; without one what was gathered is copied.
    */
   readonly offload?: UdpOffload;
 }
+
+/** Link ids that a link with `multihome` takes: so many local addresses, less one, are told apart; for those beyond the system chooses. */
+export const MULTIHOME_IDS: number = 256;
 
 /** What a kernel does with several datagrams at once: `gso` splits on sending (UDP_SEGMENT), `gro` gathers on receipt (UDP_GRO). */
 export interface UdpOffload {
@@ -98,12 +106,21 @@ function open(options: NativeUdpLinkOptions, local: Endpoint): NativeUdpLink {
   }
   const port = addon.udpAdopt(fd, id);
   if (port < 0) throw new PacketIoError('ERR_LINK_OPEN', 'UDP: Cannot create UDP/UDP6 socket', -port);
+  let idCount = 1;
+  if (options.multihome !== undefined) {
+    idCount = addon.udpMultihome(port, options.multihome === 'same-interface');
+    if (idCount < 0) {
+      addon.closePort(port);
+      throw new PacketIoError('ERR_LINK_OPEN', '--multihome: setsockopt IP_PKTINFO failed', -idCount);
+    }
+  }
   const { gso, gro } = options.offload ?? { gso: false, gro: false };
-  return new LinuxUdpLink(id, port, fd, addon.udpOffload(port, gso, gro));
+  return new LinuxUdpLink(id, idCount, port, fd, addon.udpOffload(port, gso, gro));
 }
 
 class LinuxUdpLink implements NativeUdpLink {
   readonly id: number;
+  readonly idCount: number;
   readonly protocol = 'udp' as const;
   readonly sendsRuns = true;
   readonly offloads: UdpOffload;
@@ -116,8 +133,9 @@ class LinuxUdpLink implements NativeUdpLink {
   #lastCounters: PortCounters | undefined;
   #lastBuffers: { readonly receive: number; readonly send: number } | undefined;
 
-  constructor(id: number, port: NativeIndex, fd: number, offloads: number) {
+  constructor(id: number, idCount: number, port: NativeIndex, fd: number, offloads: number) {
     this.id = id;
+    this.idCount = idCount;
     this.offloads = { gso: (offloads & 1) !== 0, gro: (offloads & 2) !== 0 };
     this.#port = port;
     this.#fd = fd;
@@ -138,7 +156,8 @@ class LinuxUdpLink implements NativeUdpLink {
   sendBatch(tx: PacketVector): boolean {
     if (!this.#closed) return nativeAddon().udpSend(this.#port, registeredVector(tx), tx.count);
     for (let row = 0; row < tx.count; row += 1) {
-      if (tx.fate[row] === FATE_TO_LINK && tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] === this.id) {
+      const offset = tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] - this.id;
+      if (tx.fate[row] === FATE_TO_LINK && offset >= 0 && offset < this.idCount) {
         tx.fate[row] = FATE_DROPPED;
       }
     }

@@ -104,3 +104,54 @@ describe.skipIf(!ready)('one server on many sockets', () => {
       }
     }));
 });
+
+describe.skipIf(!ready)('a server with two addresses of each family', () => {
+  let tls: TestPki;
+  beforeAll(async () => {
+    tls = await TestPki.create();
+  });
+
+  async function siteWithSecond(lab: Lab): Promise<Site> {
+    const site = await Site.create(lab, tls, { clients: 4 });
+    await site.serverPlace.ip('address', 'add', '10.77.1.200/24', 'dev', 'eth0');
+    await site.serverPlace.ip('address', 'add', 'fd77:1::200/64', 'dev', 'eth0', 'nodad', 'preferred_lft', '0');
+    return site;
+  }
+
+  const TARGETS = [
+    { proto: 'udp4', address: '10.77.1.1' },
+    { proto: 'udp4', address: '10.77.1.200' },
+    { proto: 'udp6', address: 'fd77:1::1' },
+    { proto: 'udp6', address: 'fd77:1::200' },
+  ] as const;
+
+  for (const multihome of ['multihome', 'multihome same-interface']) {
+    test(`${multihome}: each client has its answers from the address that it asked`, () =>
+      Lab.use(async (lab) => {
+        const site = await siteWithSecond(lab);
+        await site.startServer('openvpnd', ['local * 1194 udp', 'client-to-client', multihome]);
+        const clients = await Promise.all(
+          TARGETS.map(({ proto, address }, index) =>
+            site.startClient('openvpn', index, [], { proto, remote: { address, port: 1194 } }),
+          ),
+        );
+        for (const client of clients) await client.waitForLine(UP, UP_TIMEOUT_MS);
+        for (const [index, place] of site.clientPlaces.entries()) {
+          expect((await ping(place, '10.8.0.1', { count: 5, size: 1400 })).received).toBe(5);
+          const back = await ping(site.serverPlace, await site.tunnelAddress(index, 4), { count: 5 });
+          expect(back.received).toBe(5);
+        }
+      }));
+  }
+
+  test('without multihome answers come from elsewhere, and the client does not take them', () =>
+    Lab.use(async (lab) => {
+      const site = await siteWithSecond(lab);
+      await site.startServer('openvpnd', ['local * 1194 udp']);
+      const { proto, address } = TARGETS[1];
+      const remote = { address, port: 1194 };
+      const client = await site.startClient('openvpn', 0, ['hand-window 6'], { proto, remote });
+      await client.waitForLine(/Incoming packet rejected from \[AF_INET6?\].*10\.77\.1\.1:1194/, 10_000);
+      expect(client.countLines(UP)).toBe(0);
+    }));
+});

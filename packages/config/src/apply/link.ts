@@ -173,6 +173,10 @@ export const ENTRY_HANDLERS: Handlers = {
     draft.entry.bindDevice = name;
     return undefined;
   },
+  multihome(draft, statement) {
+    draft.entry.multihome = statement.parameters[0] === undefined ? 'any-interface' : 'same-interface';
+    return undefined;
+  },
   'mtu-disc'(draft, statement) {
     draft.entry.mtuDiscovery = textAt(statement, 0) as MtuDiscovery;
     return undefined;

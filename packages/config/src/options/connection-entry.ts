@@ -51,6 +51,8 @@ export interface SocketOptions {
   readonly bindDevice: string | undefined;
   /** `mtu-disc`. */
   readonly mtuDiscovery: MtuDiscovery | undefined;
+  /** `multihome`: UDP answers from the local address that was asked, and with `same-interface` through the interface too. For who waits for peers. */
+  readonly multihome: 'any-interface' | 'same-interface' | undefined;
 }
 
 /** One way to reach a peer, or to wait for peers: a `remote`, a `<connection>` block, or a listener of a server. */

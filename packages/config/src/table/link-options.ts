@@ -58,7 +58,13 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
   ),
   implemented('nobind', 'CORE', ['GENERAL', 'CONNECTION'], [], 'Let the system choose the local port.'),
   implemented('float', 'COMMON', ['GENERAL', 'CONNECTION'], [], 'Accept the authenticated peer from any address.'),
-  planned('multihome', 'COMMON', ['GENERAL'], [may('same-interface', TEXT)], 'Answer from the address that was asked.'),
+  implemented(
+    'multihome',
+    'COMMON',
+    ['GENERAL', 'LISTEN'],
+    [may('same-interface', choice(['same-interface']))],
+    'Answer from the address that was asked, or through its interface too.',
+  ),
   // Its class in OpenVPN lets a server push it by accident of grouping; here only files may set it.
   implemented('bind-dev', 'RARE', ['GENERAL', 'LISTEN'], [need('dev', TEXT)], 'Bind the socket to a network device.'),
   implemented(
