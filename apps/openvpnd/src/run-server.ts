@@ -1,3 +1,4 @@
+import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import type { LinkListener } from '@openvpnd/external-mux';
 import { openTun } from '@openvpnd/packet-io';
 import { clientConfigFrom } from './client-config-dir.js';
@@ -34,12 +35,25 @@ export async function runServer(
   tunnelInterface: TunnelInterface,
   started?: (server: RunningServer) => void,
 ): Promise<SignalInfo> {
+  const engines = threadedTlsEngines(run.options);
+  try {
+    return await serveWith(engines, run, tunnelInterface, started);
+  } finally {
+    await engines.close();
+  }
+}
+
+async function serveWith(
+  engines: TlsEngineFactory,
+  run: Run,
+  tunnelInterface: TunnelInterface,
+  started: ((server: RunningServer) => void) | undefined,
+): Promise<SignalInfo> {
   const { options, log, random, unixTime } = run;
   const { server, listeners } = options;
   if (server === undefined) throw new TypeError('not the options of a server');
   const say = (line: string): void => log.say(1, line);
 
-  const engines = threadedTlsEngines(options);
   const dataPath = new DataPath(options);
   const backend = dataPath.backend();
   const verifyCommand = options.tls.clientKeyVerify;
@@ -128,7 +142,6 @@ export async function runServer(
     open?.close();
     driver.stop();
     tunnel.close();
-    await engines.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describeTlsEngine, MAX_TURNS, pump, type TlsEngineWorld, TlsParty } from '@openvpnd/control-tls/conformance';
 import {
   nodeTlsEngineFactory,
@@ -87,6 +88,24 @@ describe('workerTlsEngineFactory', () => {
     party.takeCiphertext();
     expect(party.all('failed')).toHaveLength(1);
     expect(() => factory.create({ role: 'server', wake() {} })).toThrow(TypeError);
+  });
+
+  it('keeps no process alive, also while engines are left', async () => {
+    const { pki, server } = await identities();
+    const program = `
+      import { workerTlsEngineFactory } from ${JSON.stringify(new URL('../dist/node/index.js', import.meta.url).href)};
+      const factory = workerTlsEngineFactory(${JSON.stringify({ ca: pki.ca, cert: server.cert, key: server.key })}, { exporters: [] });
+      factory.create({ role: 'server', wake() {} }).start();
+    `;
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      timeout: 60_000,
+      encoding: 'utf8',
+    });
+    expect({ status: child.status, signal: child.signal, stderr: child.stderr }).toEqual({
+      status: 0,
+      signal: null,
+      stderr: '',
+    });
   });
 
   it('fails an engine whose peer sends more than its thread has come to, and no other', async () => {

@@ -112,13 +112,13 @@ class TlsWorker {
 
   #startThread(): Worker {
     const thread = new Worker(PROGRAM, { workerData: this.#data });
-    thread.unref();
     thread.on('message', (report: TlsReport) => this.#engines.get(report.id)?.handleReport(report));
     const lost = (reason: string): void => {
       if (this.#thread === thread) this.#lose(reason);
     };
     thread.on('error', (error) => lost(`the TLS worker has ended: ${error.message}`));
     thread.on('exit', () => lost('the TLS worker has ended'));
+    thread.unref();
     return thread;
   }
 
