@@ -366,8 +366,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#sessionEnd = now + imported.sessionTimeoutMs;
     this.#keyUse = { ...this.#keyUse, compression: imported.compression };
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
-    const configure: TunnelAction = { type: 'configure', imported };
-    return join([configure], this.#execute(now, this.#multi.completePull(now, imported.negotiated)));
+    const actions = this.#execute(now, this.#multi.completePull(now, imported.negotiated));
+    // Without a common cipher there will be no tunnel, and nothing is set up for it.
+    return this.#ended ? actions : join([{ type: 'configure', imported }], actions);
   }
 
   /** Of what comes after the first reply only a fresh token counts. */

@@ -13,6 +13,7 @@ import { contenders } from '../../src/contenders.js';
 import { type ControlWraps, controlWraps } from '../../src/control-wraps.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import type { TunnelPlanInput } from '../../src/tunnel-plan.js';
+import { type OlderClient, olderClientEngines } from './old-engines.js';
 import { clientOptions } from './sim-config.js';
 import { SimRun } from './sim-peer.js';
 import { CA, trustCa } from './sim-server.js';
@@ -38,6 +39,8 @@ export interface SimClientOptions {
   readonly wraps?: ControlWraps;
   /** User name and password. */
   readonly login?: Credentials;
+  /** It says of itself what an older one would. */
+  readonly older?: OlderClient;
   /** The first connection begins that much later. */
   readonly afterMs?: number;
 }
@@ -184,18 +187,20 @@ export class SimClient {
       world.network.openLink(family === 6 ? (this.#settings.hostIpv6 ?? '') : this.#host, this.#settings.port ?? 0),
     );
     const commonName = this.#settings.commonName ?? name;
+    const { older } = this.#settings;
+    const engines =
+      this.#settings.engines ??
+      new FakeTlsFactory({
+        seed: world.random.fork(`tls/${id}`).uint32(),
+        certificates: [fakeCertificate(commonName, { issuer: this.#settings.issuer ?? CA })],
+        verify: trustCa,
+      });
     const composed = composeClient({
       options: this.options,
       entry,
       addresses: remotes.map((remote, index) => linkAddress(remote, [link, ...links][index].id)),
       raceDelayMs: entry.raceDelayMs ?? NEVER,
-      engines:
-        this.#settings.engines ??
-        new FakeTlsFactory({
-          seed: world.random.fork(`tls/${id}`).uint32(),
-          certificates: [fakeCertificate(commonName, { issuer: this.#settings.issuer ?? CA })],
-          verify: trustCa,
-        }),
+      engines: older === undefined ? engines : olderClientEngines(engines, older),
       wraps: this.#settings.wraps ?? controlWraps(this.options, entry),
       credentials: this.#credentials,
       backend: world.backend,
