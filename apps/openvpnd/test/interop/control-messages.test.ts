@@ -39,6 +39,14 @@ describe.skipIf(!ready)('control messages', () => {
       false,
     ],
     [
+      'RESTART,[P]keep',
+      [
+        /Connection reset command was pushed by server \('\[P\]keep'\)/,
+        /SIGUSR1\[soft,server-pushed-connection-reset\] received/,
+      ],
+      false,
+    ],
+    [
       'HALT,go',
       [/Halt command was pushed by server \('go'\)/, /SIGTERM\[soft,server-pushed-halt\] received, process exiting/],
       true,
@@ -83,6 +91,58 @@ describe.skipIf(!ready)('control messages', () => {
         if (!reason.startsWith('TEMP')) expect((await client.waitForEnd(5000)).status).toBe(0);
         // A temporary failure is tried again.
         else await management.wait(/>CLIENT:CONNECT,1,/);
+        management.close();
+      }));
+  }
+
+  // The same from a server of ours, to both: what the stock client does is what ours has to do.
+  for (const client of ['openvpn', 'openvpnd'] as const) {
+    for (const [reason, signal] of [
+      ['CRV1:R,E:c3RhdGU=:dXNlcg==:Enter PIN', /SIGTERM\[soft,auth-failure\] received, process exiting/],
+      ['SESSION: Token expired', /SIGTERM\[soft,auth-failure\] received, process exiting/],
+      ['TEMP', /SIGUSR1\[soft,auth-temp-failure \(server temporary reject\)\] received, process restarting/],
+      [
+        'TEMP[backoff 1,advance remote]:elsewhere',
+        /SIGUSR1\[soft,auth-temp-failure \(server temporary reject\)\] received, process restarting/,
+      ],
+    ] as const) {
+      test(`AUTH_FAILED,${reason}: server openvpnd, client ${client}`, () =>
+        Lab.use(async (lab) => {
+          const site = await Site.create(lab, tls);
+          const judge = join(lab.directory, 'judge.sh');
+          writeFileSync(judge, `#!/bin/sh\nprintf '%s' '${reason}' > "$auth_failed_reason_file"\nexit 1\n`, {
+            mode: 0o755,
+          });
+          await site.startServer('openvpnd', ['script-security 2', `auth-user-pass-verify ${judge} via-file`]);
+          const end = await site.startClient(client, 0, [PASSWORD, 'connect-retry 1 1']);
+          const line = await end.waitForLine(/AUTH: Received control message: (.*)$/, UP_TIMEOUT_MS);
+          expect(line[1]).toBe(`AUTH_FAILED,${reason}`);
+          await end.waitForLine(signal, 5000);
+          expect(end.countLines(UP)).toBe(0);
+        }));
+    }
+
+    test(`RESTART,[N] of a server that ends: server openvpnd, client ${client}`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls);
+        const server = await site.startServer('openvpnd', ['explicit-exit-notify 2']);
+        const end = await site.connectClient(client, 0);
+        await server.stop();
+        await end.waitForLine(/Connection reset command was pushed by server \('\[N\]'\)/, UP_TIMEOUT_MS);
+        await end.waitForLine(/SIGUSR1\[soft,server-pushed-connection-reset\] received/, 5000);
+      }));
+  }
+
+  for (const server of ['openvpn', 'openvpnd'] as const) {
+    test(`CR_RESPONSE: server ${server}, client openvpn`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls);
+        const end = await site.startServer(server);
+        await site.connectClient('openvpn', 0, Management.lines(lab.directory));
+        const management = await Management.open(lab.directory);
+        management.send(`cr-response ${Buffer.from('123456').toString('base64')}`);
+        // Ours tells its length, not what may be a password.
+        await end.waitForLine(/CR response was sent by client \((?:'MTIzNDU2'|8 characters)\)/, UP_TIMEOUT_MS);
         management.close();
       }));
   }
