@@ -16,7 +16,7 @@ import { nativeBackend, openUdpLink } from '../src/index.js';
 const PACKETS = 10_000;
 const ROWS = 64;
 /** Far below the smallest object for each packet (16 bytes), far above the noise of a measurement. */
-const MAX_BYTES_A_PACKET = 4;
+const MAX_BYTES_A_PACKET = 8;
 const ROUNDS = 6;
 
 setFlagsFromString('--expose-gc');
