@@ -31,5 +31,15 @@ export type {
   OpenedLink,
   PendingLink,
 } from './link-factory.js';
+export type {
+  ByteStream,
+  LinkEnds,
+  LinkMaker,
+  PacketCarrier,
+  PacketFeed,
+  PacketLinkEnds,
+  Transport,
+  TransportSetup,
+} from './link-maker.js';
 export type { BufferSizes, LinkSocket, Readiness } from './ports.js';
 export type { UdpLinkOptions } from './udp-link-options.js';

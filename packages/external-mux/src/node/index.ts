@@ -1,4 +1,6 @@
 export { type DatagramLinkOptions, datagramLinks } from './datagram-links.js';
+export { type LinkMakerOptions, linkMaker } from './link-maker.js';
+export { PACKET_QUEUE, PacketLink, type PacketLinkCounters } from './packet-link.js';
 export { TCP_CONTROL_PACKETS, TCP_RECEIVE_QUEUE_PACKETS, type TcpLink, type TcpLinkCounters } from './tcp-link.js';
 export { LISTEN_BACKLOG, type StreamSocketPlace, type TcpLinkOptions, tcpLinks } from './tcp-links.js';
 export {

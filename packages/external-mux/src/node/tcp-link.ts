@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
@@ -9,6 +8,7 @@ import {
 } from '@openvpnd/memory';
 import { STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
 import { badLengthError, resetError } from '../link-error.js';
+import type { ByteStream } from '../link-maker.js';
 import type { BufferSizes, LinkSocket, Readiness } from '../ports.js';
 
 /** Packets that wait for the driver before reading stops: some turns. What comes beyond is left to the system, and so to the peer. */
@@ -36,8 +36,8 @@ export interface TcpLink extends LinkSocket {
 
 export interface TcpLinkSettings {
   readonly id: number;
-  /** Connected. */
-  readonly socket: Socket;
+  /** Connected, and the link's from now on. */
+  readonly stream: ByteStream;
   /** Words of this end, and of the other. Not copied; both are given the link's id. */
   readonly local: LinkAddress;
   readonly remote: LinkAddress;
@@ -45,6 +45,8 @@ export interface TcpLinkSettings {
   readonly maxPacketBytes: number;
   /** `--tcp-queue-limit`. */
   readonly queuePackets: number;
+  /** What was read off the stream before. */
+  readonly first?: Uint8Array;
   /** What a full queue does. `drop`: loses data packets, so that this peer holds up nobody else. `refuse`: holds up who sends. */
   readonly whenFull: 'drop' | 'refuse';
   /** See `TcpLinkOptions.resizeBuffers`. */
@@ -56,7 +58,7 @@ export class TcpSocketLink implements TcpLink {
   readonly id: number;
   readonly protocol = 'tcp';
   readonly counters: TcpLinkCounters = { sent: 0, received: 0, overflowed: 0, oversized: 0, unsent: 0 };
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #local: LinkAddress;
   readonly #remote: LinkAddress;
   readonly #deframer: StreamDeframer;
@@ -80,9 +82,9 @@ export class TcpSocketLink implements TcpLink {
   #end: Error | undefined;
 
   constructor(settings: TcpLinkSettings) {
-    const { id, socket, local, remote } = settings;
+    const { id, stream, local, remote } = settings;
     this.id = id;
-    this.#socket = socket;
+    this.#socket = stream;
     this.#local = local;
     this.#remote = remote;
     local[ADDRESS_LINK] = id;
@@ -91,11 +93,12 @@ export class TcpSocketLink implements TcpLink {
     this.#queuePackets = settings.queuePackets;
     this.#drops = settings.whenFull === 'drop';
     this.#resizeBuffers = settings.resizeBuffers;
-    socket.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
+    stream.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
     // Half closed is closed: nobody would be there to answer.
-    socket.on('end', () => this.#finish(resetError('EOF')));
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#finish(resetError(error.code ?? 'unknown', error)));
-    socket.on('close', () => this.#finish(resetError('EOF')));
+    stream.on('end', () => this.#finish(resetError('EOF')));
+    stream.on('error', (error) => this.#finish(resetError(error.code ?? 'unknown', error)));
+    stream.on('close', () => this.#finish(resetError('EOF')));
+    if (settings.first !== undefined && settings.first.length > 0) this.#arrive(settings.first);
   }
 
   localAddress(): LinkAddress {
@@ -103,7 +106,7 @@ export class TcpSocketLink implements TcpLink {
   }
 
   setNoDelay(): void {
-    this.#socket.setNoDelay(true);
+    this.#socket.setNoDelay?.(true);
   }
 
   resizeBuffers(sizes: BufferSizes): void {

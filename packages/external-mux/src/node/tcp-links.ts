@@ -1,7 +1,7 @@
-import { createServer, type Server, Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { ADDRESS_WORDS, type LinkAddress } from '@openvpnd/memory';
 import { type Endpoint, linkAddress } from '../endpoint.js';
-import { bindError, connectError } from '../link-error.js';
+import { bindError } from '../link-error.js';
 import type {
   LinkConnectOptions,
   LinkFactory,
@@ -12,7 +12,8 @@ import type {
   PendingLink,
 } from '../link-factory.js';
 import type { BufferSizes } from '../ports.js';
-import { HostText, parseHost, withPort } from './host-text.js';
+import { parseHost, withPort } from './host-text.js';
+import { dialTcp, hostText, type StreamSocketPlace } from './tcp-dial.js';
 import { type TcpLink, TcpSocketLink } from './tcp-link.js';
 
 /**
@@ -49,13 +50,6 @@ export interface TcpLinkOptions {
   readonly resizeBuffers?: (descriptor: number, sizes: BufferSizes) => void;
 }
 
-/** Where a socket of {@link TcpLinkOptions.openSocket} stands. */
-export interface StreamSocketPlace {
-  readonly family: 4 | 6;
-  readonly local: Endpoint | undefined;
-  readonly ipv6Only: boolean;
-}
-
 /** TCP on node:net, portable. Each packet has its length in front. */
 export function tcpLinks(options: TcpLinkOptions): LinkFactory {
   return {
@@ -67,67 +61,17 @@ export function tcpLinks(options: TcpLinkOptions): LinkFactory {
 
 function connect(
   options: TcpLinkOptions,
-  { remote, local }: LinkConnectOptions,
+  where: LinkConnectOptions,
   opened: (result: LinkOpening) => void,
 ): PendingLink {
-  let over = false;
-  const { openSocket } = options;
-  let socket: Socket;
-  try {
-    socket =
-      openSocket === undefined
-        ? new Socket()
-        : // Nothing can be read before it is connected.
-          new Socket({ fd: openSocket({ family: remote.family, local, ipv6Only: true }), manualStart: true } as object);
-  } catch (error) {
-    setImmediate(() => {
-      if (!over) opened({ ok: false, error: error as Error });
-    });
-    return { cancel: () => (over = true) };
-  }
-  socket.connect({
-    host: hostText(remote),
-    port: remote.port,
-    family: remote.family,
-    noDelay: options.noDelay ?? false,
-    ...(local === undefined || openSocket !== undefined
-      ? {}
-      : { localAddress: hostText(local), localPort: local.port }),
-    // Hosts are numeric here.
-    lookup: (host, settings, done) =>
-      settings.all ? done(null, [{ address: host, family: remote.family }]) : done(null, host, remote.family),
-  });
-  const failed = (error: NodeJS.ErrnoException): void => {
-    if (over) return;
-    over = true;
-    const code = error.code ?? 'unknown';
-    const bindFailed = error.syscall === 'bind' && local !== undefined;
-    opened({ ok: false, error: bindFailed ? bindError(local, code, error) : connectError(remote, code, error) });
-  };
-  socket.once('error', failed);
-  socket.once('connect', () => {
-    if (over) return;
-    over = true;
-    socket.off('error', failed);
-    const words = linkAddress(remote);
-    opened({ ok: true, ...makeLink(options, socket, words) });
-  });
-  return {
-    cancel: () => {
-      if (over) return;
-      over = true;
-      socket.destroy();
-    },
-  };
+  return dialTcp(options, where, (result) =>
+    opened(result.ok ? { ok: true, ...makeLink(options, result.socket, linkAddress(where.remote)) } : result),
+  );
 }
 
 /** Words of an end of a connection, with link 0. */
 function wordsOf(address: string | undefined, port: number | undefined): LinkAddress {
   return withPort(parseHost(address ?? '') ?? new Uint32Array(ADDRESS_WORDS), port ?? 0);
-}
-
-function hostText(endpoint: Endpoint): string {
-  return new HostText({ isIpv6Socket: endpoint.family === 6 }).textOf(linkAddress(endpoint)) ?? endpoint.address;
 }
 
 function makeLink(
@@ -138,7 +82,7 @@ function makeLink(
   const local = wordsOf(socket.localAddress, socket.localPort);
   const { maxPacketBytes, queuePackets, whenFull, resizeBuffers } = options;
   const id = options.nextId();
-  const settings = { id, socket, local, remote, maxPacketBytes, queuePackets, whenFull };
+  const settings = { id, stream: socket, local, remote, maxPacketBytes, queuePackets, whenFull };
   const link = new TcpSocketLink({ ...settings, ...(resizeBuffers && { resizeBuffers }) });
   return { link, remote: remote.slice() };
 }

@@ -1,3 +1,4 @@
+export { HttpProxyServer, type HttpProxySettings } from './http-proxy-server.js';
 export { Lab, type LabAddresses, type LabNamespace, type LabNetwork, type LabNetworkSettings } from './lab.js';
 export {
   addSystemDirectoriesToPath,
@@ -34,6 +35,8 @@ export {
   RunningProcess,
   runToEnd,
 } from './running-process.js';
+export { SocksProxyServer, type SocksProxySettings } from './socks-proxy-server.js';
+export { startTestProxy, type TestProxySettings } from './test-proxy.js';
 export {
   type CertificatePurpose,
   type CertificateSettings,
