@@ -11,8 +11,7 @@ import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
-import { linkFactory } from './link-factories.js';
-import type { LinkIds } from './link-ids.js';
+import { type LinkFactoryOptions, linkFactory } from './link-factories.js';
 import { applyPulledSocketOptions } from './pulled-socket-options.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
@@ -31,7 +30,8 @@ export interface ClientConnectionOptions {
   readonly raceDelayMs: number;
   /** This address is tried now, or has won. */
   readonly tried: (remote: Endpoint) => void;
-  readonly nextLinkId: LinkIds;
+  /** What opens the links of each entry. */
+  readonly outer: Omit<LinkFactoryOptions, 'run'>;
   readonly engines: TlsEngineFactory;
   readonly wraps: ControlWraps;
   /** Tokens that this connection gets are for the next ones too. */
@@ -52,7 +52,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   const { options, log, clock, random, unixTime } = run;
   const { entry, remotes, locals, raceDelayMs, tried, tunnelInterface } = connection;
   const say = (line: string): void => log.say(1, line);
-  const factory = linkFactory(options, entry, connection.nextLinkId);
+  const factory = linkFactory({ run, ...connection.outer }, entry);
   const opened = await openClientLinks(run, { entry, factory, remotes, locals, raceDelayMs, tried });
   if (!opened.ok) return opened.info;
   const { links, addresses } = opened;

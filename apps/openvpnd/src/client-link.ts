@@ -1,6 +1,7 @@
 import { formatEndpoint, type LinkFactory, type LinkOpening, type LinkSocket } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import { awaitPeer } from './await-peer.js';
+import { openCarriedLink } from './carried-link.js';
 import type { ClientLinkRequest, ClientLinks } from './client-link-request.js';
 import { describeLink } from './describe-link.js';
 import type { Say } from './host/interface.js';
@@ -18,6 +19,7 @@ export async function openClientLinks(run: Run, request: ClientLinkRequest): Pro
   const { entry, factory, remotes } = request;
   const say: Say = (line) => run.log.say(1, line);
   if (remotes.length === 0 || entry.protocol.side === 'server') return await awaitPeer(run, request);
+  if (entry.proxy !== undefined || entry.transport !== undefined) return openCarriedLink(run, request);
   if (factory.protocol === 'tcp') {
     const result = await raceStreams(run, request);
     if (!result.ok) return result;

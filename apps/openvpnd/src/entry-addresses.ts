@@ -41,30 +41,29 @@ export class EntryResolver {
   /** @throws ResolveError when `local` cannot be resolved */
   async resolve(entry: ConnectionEntry): Promise<EntryAddresses> {
     const locals = await this.#resolveLocal(entry);
-    const { remote } = entry;
+    const { proxy, remote } = entry;
     if (remote === undefined) return { type: 'found', remotes: [], locals };
-    const found = await this.#resolveRemote(entry, remote.host);
+    // Behind a proxy the name is the proxy's to resolve.
+    const { host, port } = proxy ?? remote;
+    const place = `${proxy === undefined ? '--remote' : `--${proxy.kind}-proxy`} ${host}`;
+    const found = await this.#resolveRemote(entry, host);
     if (found.length === 0) return { type: 'failed' };
     const usable = found.filter(({ family }) => locals === undefined || locals.some((one) => one.family === family));
     const ignored = found.length - usable.length;
     if (locals !== undefined && ignored > 0) {
       const [own, other] = locals[0].family === 4 ? (['IPv4', 'IPv6'] as const) : (['IPv6', 'IPv4'] as const);
       if (usable.length === 0) {
-        const reason = `--local ${entry.localHost} (${own}) cannot reach --remote ${remote.host} (${other} only)`;
+        const reason = `--local ${entry.localHost} (${own}) cannot reach ${place} (${other} only)`;
         return { type: 'unusable', reason };
       }
       if (!this.#warned.has(entry)) {
         this.#warned.add(entry);
-        this.#run.log.say(
-          1,
-          `WARNING: --local is ${own} only; ignoring ${ignored} ${other} address(es) of --remote ${remote.host}`,
-        );
+        this.#run.log.say(1, `WARNING: --local is ${own} only; ignoring ${ignored} ${other} address(es) of ${place}`);
       }
     }
-    const remotes = usable.map(({ family, address }): Endpoint => {
-      const { port } = remote;
-      return parseEndpoint(address, port) ?? { family, address, port };
-    });
+    const remotes = usable.map(
+      ({ family, address }): Endpoint => parseEndpoint(address, port) ?? { family, address, port },
+    );
     return { type: 'found', remotes: entry.raceDelayMs === undefined ? remotes : interleaveFamilies(remotes), locals };
   }
 

@@ -1,6 +1,12 @@
-import type { ConnectionEntry, Options } from '@openvpnd/config';
+import type { ConnectionEntry } from '@openvpnd/config';
 import type { LinkFactory } from '@openvpnd/external-mux';
-import { datagramLinks, type TcpLinkOptions, tcpLinks } from '@openvpnd/external-mux/node';
+import {
+  datagramLinks,
+  type LinkMakerOptions,
+  linkMaker,
+  type TcpLinkOptions,
+  tcpLinks,
+} from '@openvpnd/external-mux/node';
 import {
   duplicateSocket,
   MULTIHOME_IDS,
@@ -13,25 +19,54 @@ import {
 import { MAX_SILENT_CONNECTIONS } from './compose-server.js';
 import { DataPath } from './data-path.js';
 import type { LinkIds } from './link-ids.js';
+import { proxyLinks } from './proxy-links.js';
+import type { Run } from './run.js';
+import { type TransportModules, transportLinks } from './transport-modules.js';
 import { tunnelVector } from './tunnel-vector.js';
 
+/** What links are made with, beside their entry. */
+export interface LinkFactoryOptions {
+  readonly run: Pick<Run, 'options' | 'log' | 'random' | 'clock' | 'unixTime'>;
+  readonly nextId: LinkIds;
+  readonly modules: TransportModules;
+}
+
 /**
- * What opens the links of a connection entry, by its transport and with the socket options of the configuration. The one place that knows which transports
+ * What opens the links of a connection entry, by its transport, its proxy or its module, and with the socket options of the configuration. The one place that knows which transports
  * there are: whoever opens a link knows only the port.
  *
  * @param passed a socket that stands open already, to listen at
+ * @throws SourceFileError, FatalError when what a proxy or module needs is not there
  */
 export function linkFactory(
-  options: Options,
+  { run, nextId, modules }: LinkFactoryOptions,
   entry: ConnectionEntry,
-  nextId: LinkIds,
   passed?: PassedSocket,
 ): LinkFactory {
-  const { link, server } = options;
+  const { link, server } = run.options;
   const settings = socketSettings(entry);
+  const limits: LinkMakerOptions = {
+    nextId,
+    maxPacketBytes: tunnelVector(entry.tunMtu).packetBytes,
+    queuePackets: link.tcpQueueLimit,
+    // With one peer alone the tunnel slows down with it; where there are many, one must not slow down the others.
+    whenFull: server === undefined ? 'refuse' : 'drop',
+    noDelay: entry.socket.noDelay,
+    resizeBuffers: setSocket,
+    ...streamSockets(settings, passed),
+  };
+  const { proxy } = entry;
+  if (proxy !== undefined) {
+    const datagrams = datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...settings }) });
+    return proxyLinks({ run, entry, proxy, links: linkMaker(limits), datagrams });
+  }
+  const role = server === undefined ? 'client' : 'server';
+  const say = (line: string): void => run.log.say(1, line);
+  const carried = transportLinks({ modules, entry, role, links: linkMaker(limits), say });
+  if (carried !== undefined) return carried;
   if (entry.protocol.transport === 'udp') {
     const open = passed === undefined ? settings : { ...settings, descriptor: passed.fd };
-    const { udp: offload } = new DataPath(options);
+    const { udp: offload } = new DataPath(run.options);
     // Who has a peer to go to is asked by nobody.
     const multihome = entry.remote === undefined ? entry.socket.multihome : undefined;
     return datagramLinks({
@@ -40,15 +75,8 @@ export function linkFactory(
     });
   }
   return tcpLinks({
-    nextId,
-    maxPacketBytes: tunnelVector(entry.tunMtu).packetBytes,
-    queuePackets: link.tcpQueueLimit,
-    // With one peer alone the tunnel slows down with it; where there are many, one must not slow down the others.
-    whenFull: server === undefined ? 'refuse' : 'drop',
-    noDelay: entry.socket.noDelay,
-    resizeBuffers: setSocket,
+    ...limits,
     ...(server === undefined ? {} : { maxConnections: server.maxClients + MAX_SILENT_CONNECTIONS }),
-    ...streamSockets(settings, passed),
   });
 }
 

@@ -13,8 +13,10 @@ import type { ResolvedAddress } from './host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { linkIds } from './link-ids.js';
+import { readProxyCredentials } from './proxy-links.js';
 import { FatalError, type Run } from './run.js';
 import { tlsEngines } from './tls-engines.js';
+import { loadTransports } from './transport-modules.js';
 
 /**
  * Runs a client until a signal ends it: walks over the remotes and their addresses, with pauses, and connects anew whenever a connection ends with
@@ -38,8 +40,9 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
       'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
     );
   }
+  readProxyCredentials(options);
   const resolver = new EntryResolver(run);
-  const nextLinkId = linkIds();
+  const outer = { nextId: linkIds(), modules: await loadTransports(options) };
   let locals: readonly ResolvedAddress[] | undefined;
   const context = new Context<Options, ComposedClient>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Target>({
@@ -84,7 +87,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
           remotes: contenders(entry, address, rivals),
           raceDelayMs: entry.raceDelayMs ?? NEVER,
           tried: (remote) => walk.handleTried(remote),
-          nextLinkId,
+          outer,
           engines,
           wraps: controlWraps(options, entry),
           credentials,

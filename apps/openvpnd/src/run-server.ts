@@ -20,6 +20,7 @@ import type { Run } from './run.js';
 import { RunningServer } from './running-server.js';
 import { serverStatus } from './server-status.js';
 import { threadedTlsEngines } from './tls-engines.js';
+import { loadTransports } from './transport-modules.js';
 import { TunnelDriver } from './tunnel-driver.js';
 import { versionLines } from './version.js';
 
@@ -54,6 +55,7 @@ async function serveWith(
   if (server === undefined) throw new TypeError('not the options of a server');
   const say = (line: string): void => log.say(1, line);
 
+  const modules = await loadTransports(options);
   const dataPath = new DataPath(options);
   const backend = dataPath.backend();
   const verifyCommand = options.tls.clientKeyVerify;
@@ -103,20 +105,15 @@ async function serveWith(
   let stopStatus = (): void => {};
   const [title] = versionLines();
   let open: LinkListener | undefined;
-  const nextLinkId = linkIds();
+  const outer = { run, nextId: linkIds(), modules };
   try {
-    open = await openListeners(
-      run,
-      listeners,
-      (listener, passed) => linkFactory(options, listener, nextLinkId, passed),
-      {
-        link: (link, remote, listener) => {
-          if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
-          driver.addLink(link);
-          if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
-        },
+    open = await openListeners(run, listeners, (listener, passed) => linkFactory(outer, listener, passed), {
+      link: (link, remote, listener) => {
+        if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
+        driver.addLink(link);
+        if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
       },
-    );
+    });
     say(dataPath.describe(tunnelInterface.offload, driver.links(), backend));
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);

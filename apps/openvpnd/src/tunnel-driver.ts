@@ -1,5 +1,5 @@
 import { EventLoop, type Tunnel } from '@openvpnd/event-loop';
-import type { LinkSocket } from '@openvpnd/external-mux';
+import { LinkError, type LinkSocket } from '@openvpnd/external-mux';
 import type { TunDevice } from '@openvpnd/internal-mux';
 import { ADDRESS_LINK } from '@openvpnd/memory';
 import { DEVICE_VECTOR, LINK_VECTOR } from '@openvpnd/packet-io';
@@ -13,7 +13,7 @@ import { tunnelVector } from './tunnel-vector.js';
 /** A tunnel that can be asked to end in order. */
 export interface EndableTunnel extends Tunnel<TunnelAction> {
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[];
-  /** A stream has ended; it is closed already. */
+  /** A stream, or what carries datagrams to one peer, has ended; it is closed already. */
   handleLinkLost(now: Instant, link: number, error: Error): readonly TunnelAction[];
 }
 
@@ -151,7 +151,7 @@ export class TunnelDriver {
   }
 
   #handleLinkLost(link: LinkSocket, error: Error): void {
-    if (link.protocol === 'udp') {
+    if (link.protocol === 'udp' && !(error instanceof LinkError && error.code === 'ERR_LINK_RESET')) {
       this.#fail(error);
       return;
     }

@@ -2,6 +2,7 @@ import type { Draft, EntryDraft, RemoteDraft } from './draft.js';
 import type { ConnectionEntry, ControlWrapOptions, MssFix, SharedWrapOptions } from './options/connection-entry.js';
 import { DEFAULT_PORT } from './port.js';
 import type { Protocol } from './protocol.js';
+import { proxyOf } from './proxy-entries.js';
 
 const UDP: Protocol = { transport: 'udp', side: 'unspecified', family: undefined };
 
@@ -41,6 +42,8 @@ export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteD
     protocol,
     remote:
       remote === undefined ? undefined : { host: remote.host, port: remote.port ?? entry.remotePort ?? DEFAULT_PORT },
+    proxy: proxyOf(draft, entry),
+    transport: entry.transport,
     localHost: entry.local?.host,
     localPort: entry.local?.port ?? entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
     bind,
@@ -83,9 +86,11 @@ function withFamily(protocol: Protocol, draft: Draft): Protocol {
   return family === undefined ? protocol : { ...protocol, family };
 }
 
-/** Who asks for one family, for the address that was, or for a port of ours, has one socket at a time. Two points on UDP have a port each by nature. */
+/** Who asks for one family, for the address that was, for a port of ours, for a proxy or for a transport, has one socket at a time. Two points on UDP have a port each by nature. */
 function raceDelayMs(draft: Draft, entry: EntryDraft, protocol: Protocol, bind: boolean): number | undefined {
   const twoPoints = !draft.pull && protocol.transport === 'udp';
+  const carried = entry.httpProxy !== undefined || entry.socksProxy !== undefined || entry.transport !== undefined;
+  if (carried) return undefined;
   if (entry.raceMs === 'off' || protocol.family !== undefined || draft.persistRemoteIp || (bind && !twoPoints)) {
     return undefined;
   }

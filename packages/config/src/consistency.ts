@@ -4,6 +4,7 @@ import { deviceType } from './macros.js';
 import { isStub } from './options/compression-options.js';
 import type { ConnectionEntry } from './options/connection-entry.js';
 import type { Listener } from './options/listener.js';
+import { portShareProblem, proxyProblem } from './proxy-entries.js';
 
 /**
  * OpenVPN's checks of options against each other after macros were expanded, in its order and words
@@ -17,6 +18,8 @@ export function findContradiction(
   return (
     deviceProblem(draft) ??
     linkProblem(draft, connections) ??
+    proxyProblem(draft, connections) ??
+    portShareProblem(draft, listeners) ??
     (draft.mode === 'server' ? serverProblem(draft, listeners) : needsServer(draft)) ??
     tlsProblem(draft)
   );

@@ -12,6 +12,7 @@ import type {
 } from './options/device-options.js';
 import type { FileSource } from './options/file-source.js';
 import type { EnvironmentVariable } from './options/process-options.js';
+import type { PortShareOptions, TransportOptions } from './options/proxy-options.js';
 import type { Frequency, PullFilter } from './options/server-options.js';
 import type { TlsVersion } from './options/tls-options.js';
 import type { Protocol } from './protocol.js';
@@ -63,6 +64,23 @@ export interface EntryDraft {
   bindPolicy?: 'any' | 'all';
   backlog?: number;
   tag?: string;
+  httpProxy?: HttpProxyDraft;
+  /** `http-proxy-user-pass`. */
+  httpProxyLogin?: FileSource;
+  httpProxyVersion?: string;
+  httpProxyAgent?: string;
+  httpProxyHeaders?: readonly string[];
+  socksProxy?: { host: string; port: number; login?: FileSource };
+  transport?: TransportOptions;
+  portShare?: PortShareOptions;
+}
+
+/** `http-proxy`, with the file that it names. */
+export interface HttpProxyDraft {
+  host: string;
+  port: number;
+  method: 'none' | 'basic' | 'ntlm2' | 'auto' | 'auto-nct';
+  login?: FileSource;
 }
 
 /** One `local`. */

@@ -52,6 +52,14 @@ export type { FileSource } from './options/file-source.js';
 export type { Listener } from './options/listener.js';
 export type { Options } from './options/options.js';
 export type { EnvironmentVariable, LogOptions, ProcessOptions } from './options/process-options.js';
+export type {
+  HttpProxyAuthentication,
+  HttpProxyOptions,
+  PortShareOptions,
+  ProxyOptions,
+  SocksProxyOptions,
+  TransportOptions,
+} from './options/proxy-options.js';
 export type { ClientOptions, Frequency, PullFilter, ServerOptions } from './options/server-options.js';
 export type { DataChannelOptions, RenegotiationOptions, TlsOptions, TlsVersion } from './options/tls-options.js';
 export { describeKind, type ParameterKind } from './parameter-kind.js';

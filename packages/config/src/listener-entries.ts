@@ -36,6 +36,7 @@ function finishListener(draft: Draft, place: EntryDraft, block: EntryDraft | und
     maxClients: block?.maxClients,
     connectFreq: block?.connectFreq,
     connectFreqInitial: block?.connectFreqInitial,
+    portShare: place.portShare,
   };
 }
 

@@ -54,7 +54,7 @@ export interface PacketFeed {
   packet(bytes: Uint8Array): void;
   /** It is not full any more. */
   room(): void;
-  /** It is over; the message is a line for the log. Once; what arrived before is still taken. */
+  /** It is over; the message is a line for the log. The first time counts; what arrived before is still taken. The watcher of the link gets a LinkError with code `ERR_LINK_RESET`. */
   end(error: Error): void;
 }
 

@@ -5,7 +5,7 @@ import { digestResponse } from './digest.js';
 import { HttpProxyError } from './http-proxy-error.js';
 import type { HttpProxyOptions, ProxyAuthentication, ProxyCredentials } from './http-proxy-options.js';
 import { type Md4, ntlmAnswer, ntlmNegotiation } from './ntlm.js';
-import { headerValues, type ResponseHead, ResponseHeadReader } from './response-head.js';
+import { headerValues, printable, type ResponseHead, ResponseHeadReader } from './response-head.js';
 
 /** What has to happen next. */
 export type ExchangeStep =
@@ -121,7 +121,7 @@ export class ConnectExchange {
     if (scheme === undefined) return failed('HTTP proxy: do not recognize the authentication method required by proxy');
     this.#log.info('http-proxy.challenge', {
       scheme: scheme.toUpperCase(),
-      realm: readParameters(challenge(scheme)).get('realm'),
+      realm: realmOf(challenge(scheme)),
     });
     const { credentials } = authentication;
     if (scheme === 'basic' && !authentication.clearText) {
@@ -239,6 +239,11 @@ function challengeOf(
   scheme: Scheme,
 ): string {
   return challenges.find((one) => one.scheme === scheme)?.text ?? '';
+}
+
+function realmOf(challenge: string): string | undefined {
+  const realm = readParameters(challenge).get('realm');
+  return realm === undefined ? undefined : printable(realm);
 }
 
 function firstPlan(authentication: ProxyAuthentication): Plan {

@@ -44,6 +44,7 @@ class ProxyConnect implements PendingLink {
   }
 
   cancel(): void {
+    if (this.#opened === undefined) return;
     this.#opened = undefined;
     this.#dial?.cancel();
     this.#stream?.destroy();
@@ -52,7 +53,7 @@ class ProxyConnect implements PendingLink {
   #connect(exchange: ConnectExchange): void {
     this.#dial = this.#options.links.dial(this.#where, (result) => {
       if (!result.ok) return this.#finish(result);
-      this.#options.log?.info('http-proxy.connected');
+      this.#options.log?.info('http-proxy.connected', { ...this.#where.remote });
       this.#converse(exchange, result.stream, result.ends);
     });
   }

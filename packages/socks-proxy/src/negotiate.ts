@@ -42,7 +42,7 @@ export function negotiate(
       dialled.stream.destroy();
       return finish({ ok: false, error: new SocksProxyError(impossible) });
     }
-    options.log?.info('socks-proxy.connected');
+    options.log?.info('socks-proxy.connected', { ...where.remote });
     stream = dialled.stream;
     stream.on('error', () => {});
     const client = new SocksClient(clientOptions(options, command, where, dialled.stream));
@@ -57,6 +57,7 @@ export function negotiate(
   });
   return {
     cancel: () => {
+      if (over) return;
       over = true;
       dial.cancel();
       stream?.destroy();

@@ -52,6 +52,7 @@ class Association implements PendingLink {
   }
 
   cancel(): void {
+    if (this.#opened === undefined) return;
     this.#opened = undefined;
     this.#pending.cancel();
   }

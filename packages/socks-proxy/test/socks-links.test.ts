@@ -68,10 +68,15 @@ function factory(kind: 'tcp' | 'udp', target: Target, credentials?: typeof ALICE
 
 function open(links: LinkFactory, port: number, family: 4 | 6 = 4): Promise<LinkOpening> {
   return new Promise((resolve) => {
-    links.connect({ remote: { family, address: family === 4 ? '127.0.0.1' : '::1', port } }, (result) => {
-      if (result.ok) closing.push(() => result.link.close());
-      resolve(result);
-    });
+    const attempt = links.connect(
+      { remote: { family, address: family === 4 ? '127.0.0.1' : '::1', port } },
+      (result) => {
+        // Without effect afterwards.
+        queueMicrotask(() => attempt.cancel());
+        if (result.ok) closing.push(() => result.link.close());
+        resolve(result);
+      },
+    );
   });
 }
 

@@ -1,7 +1,7 @@
 import { type FileSource, parseUserPass } from '@openvpnd/config';
 import { readSource, SourceFileError } from './source-files.js';
 
-/** What `--auth-user-pass` supplies. */
+/** What `--auth-user-pass` and its like supply. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
@@ -15,12 +15,12 @@ export interface Credentials {
 export function readCredentials(source: FileSource): Credentials {
   const parsed = parseUserPass(readSource(source).toString('utf8'));
   const where = source.kind === 'file' ? `'${source.path}'` : 'the inline block';
-  if (!parsed.ok) throw new SourceFileError(`--auth-user-pass: ${where}: ${parsed.reason}`);
+  if (!parsed.ok) throw new SourceFileError(`--${source.option}: ${where}: ${parsed.reason}`);
   const { username, password = '' } = parsed;
   if (username === '' || password === '') {
     // The console is not asked: a daemon in the foreground of a unit has none.
     throw new SourceFileError(
-      `--auth-user-pass: ${where} must hold the user name on its first line and the password on its second`,
+      `--${source.option}: ${where} must hold the user name on its first line and the password on its second`,
     );
   }
   return { username, password };

@@ -1,4 +1,5 @@
 import type { LogFields } from '@openvpnd/sans-io';
+import { PROXY_EVENT_LINES } from './proxy-event-lines.js';
 import { refusalLines } from './refusal-lines.js';
 
 /** The line that stands for an event, and from which `--verb` on it is printed. Undefined: nothing. */
@@ -236,6 +237,8 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   },
   'client.session-timeout': { verb: ALWAYS, text: () => 'Session timeout, exiting' },
   'client.float': { verb: ALWAYS, text: () => 'TLS: the server moved to another address' },
+
+  ...PROXY_EVENT_LINES,
 
   // Connections.
   'link.bad-length': { verb: ALWAYS, text: (f) => ofStranger(f, String(f.message)), perSecond: STRANGERS_PER_SECOND },

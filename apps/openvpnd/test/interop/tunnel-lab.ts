@@ -68,6 +68,8 @@ export interface ClientStart {
   readonly identity?: IssuedCertificate;
   /** Where it goes instead of the server itself: a relay. */
   readonly remote?: { readonly address: string; readonly port: number };
+  /** Where it runs instead of its own namespace. */
+  readonly place?: LabNamespace;
   /** Another transport than the site's. */
   readonly proto?: Proto;
 }
@@ -141,7 +143,7 @@ export class Site {
       extra,
     });
     const file = writeConfig(this.lab.directory, `${name}-${program}.conf`, config);
-    return startProgram(this.clientPlaces[index], program, ['--config', file]);
+    return startProgram(settings.place ?? this.clientPlaces[index], program, ['--config', file]);
   }
 
   /** Starts a client and waits for its tunnel. */

@@ -4,6 +4,7 @@ import { COMPRESSION_HANDLERS } from './compression.js';
 import { DEVICE_HANDLERS, ROUTE_HANDLERS } from './device.js';
 import { ENTRY_HANDLERS, LINK_HANDLERS } from './link.js';
 import { PROCESS_HANDLERS } from './process.js';
+import { PROXY_HANDLERS } from './proxy.js';
 import { CLIENT_HANDLERS, SERVER_HANDLERS } from './server.js';
 import { CRYPTO_HANDLERS, TLS_HANDLERS } from './tls.js';
 
@@ -13,6 +14,7 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map(
     PROCESS_HANDLERS,
     ENTRY_HANDLERS,
     LINK_HANDLERS,
+    PROXY_HANDLERS,
     DEVICE_HANDLERS,
     ROUTE_HANDLERS,
     TLS_HANDLERS,

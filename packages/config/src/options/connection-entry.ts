@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.js';
 import type { FileSource } from './file-source.js';
+import type { ProxyOptions, TransportOptions } from './proxy-options.js';
 
 /**
  * `mssfix`. `outer`: the whole packet with IP and UDP headers keeps to the size ("mtu"); `payload`: the UDP payload
@@ -60,6 +61,10 @@ export interface ConnectionEntry {
   readonly protocol: Protocol;
   /** Undefined: wait for the peer. */
   readonly remote: { readonly host: string; readonly port: number } | undefined;
+  /** `http-proxy` or `socks-proxy`: what is connected to instead, and resolves the name of the remote. */
+  readonly proxy: ProxyOptions | undefined;
+  /** `transport`: what carries the packets instead of a socket of ours. */
+  readonly transport: TransportOptions | undefined;
   /** Address to bind to; undefined means all. */
   readonly localHost: string | undefined;
   /** Port to bind to; meaningless unless `bind`. */

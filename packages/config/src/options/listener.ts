@@ -1,4 +1,5 @@
 import type { ConnectionEntry } from './connection-entry.js';
+import type { PortShareOptions } from './proxy-options.js';
 import type { Frequency } from './server-options.js';
 
 /**
@@ -19,4 +20,6 @@ export interface Listener extends ConnectionEntry {
   /** `connect-freq` and `connect-freq-initial` of this listener alone; undefined: it shares the server's limit with the others. */
   readonly connectFreq: Frequency | undefined;
   readonly connectFreqInitial: Frequency | undefined;
+  /** `port-share`; without effect for UDP. */
+  readonly portShare: PortShareOptions | undefined;
 }

@@ -213,21 +213,27 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
   implemented('remote-random', 'COMMON', ['GENERAL'], [], 'Try the peers in random order.'),
   implemented('remote-random-hostname', 'COMMON', ['GENERAL'], [], 'Put random text before the host name.'),
   planned('ipchange', 'RARE', ['SCRIPT'], [many('cmd', TEXT)], 'Script to run when the peer address changes.'),
-  planned(
+  implemented(
     'http-proxy',
     'COMMON',
     ['GENERAL', 'CONNECTION'],
-    [need('server', TEXT), may('port', TEXT), may('auth', TEXT), may('method', TEXT)],
+    [need('server', HOST), may('port', TEXT), may('auth', TEXT), may('method', TEXT)],
     'Connect through an HTTP proxy.',
   ),
-  planned(
+  implemented(
     'http-proxy-option',
     'COMMON',
     ['GENERAL', 'CONNECTION'],
     [need('type', TEXT), may('value', TEXT), may('value', TEXT)],
     'Details of the HTTP proxy.',
   ),
-  planned('http-proxy-user-pass', 'COMMON', ['GENERAL', 'INLINE'], [need('file', PATH)], 'Credentials for the proxy.'),
+  implemented(
+    'http-proxy-user-pass',
+    'COMMON',
+    ['GENERAL', 'INLINE'],
+    [need('file', PATH)],
+    'Credentials for the proxy.',
+  ),
   planned(
     'http-proxy-override',
     'RARE',
@@ -235,18 +241,18 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     [need('server', TEXT), need('port', TEXT), may('auth', TEXT)],
     'Force a proxy.',
   ),
-  planned(
+  implemented(
     'socks-proxy',
     'COMMON',
     ['GENERAL', 'CONNECTION'],
-    [need('server', TEXT), may('port', TEXT), may('auth', TEXT)],
+    [need('server', HOST), may('port', TEXT), may('auth', TEXT)],
     'Connect through a SOCKS5 proxy.',
   ),
-  planned(
+  implemented(
     'port-share',
     'COMMON',
-    ['GENERAL'],
-    [need('host', TEXT), need('port', TEXT), may('dir', TEXT)],
+    ['GENERAL', 'LISTEN'],
+    [need('host', HOST), need('port', TEXT), may('dir', PATH)],
     'Hand other TCP connections to a web server.',
   ),
   ignored(

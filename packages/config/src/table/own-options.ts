@@ -1,4 +1,4 @@
-import { implemented, need, type OptionSpec } from '../option-spec.js';
+import { implemented, many, need, type OptionSpec } from '../option-spec.js';
 import { choice, integer, RACE, TEXT } from '../parameter-kind.js';
 
 /**
@@ -19,6 +19,13 @@ export const OWN_OPTIONS: readonly OptionSpec[] = [
     ['GENERAL', 'LISTEN'],
     [need('which', choice(['any', 'all']))],
     'Whether any address of a local host name is enough (the default), or all have to be bound.',
+  ),
+  implemented(
+    'transport',
+    'OWN',
+    ['GENERAL', 'CONNECTION', 'LISTEN'],
+    [need('module', TEXT), many('arg', TEXT)],
+    'A module that carries the packets instead of UDP or TCP.',
   ),
   implemented(
     'listen-backlog',

@@ -6,6 +6,7 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
+import { LinkError } from '../link-error.js';
 import type { PacketCarrier, PacketFeed } from '../link-maker.js';
 import type { LinkSocket, Readiness } from '../ports.js';
 
@@ -170,7 +171,7 @@ export class PacketLink implements LinkSocket {
 
   #finish(error: Error): void {
     if (!this.#open) return;
-    this.#end = error;
+    this.#end = error instanceof LinkError ? error : new LinkError('ERR_LINK_RESET', 'EOF', error.message, error);
     this.#announce();
   }
 

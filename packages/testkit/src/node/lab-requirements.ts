@@ -14,6 +14,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   iperf3: 'iperf3',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
+  tinyproxy: 'tinyproxy-bin',
+  microsocks: 'microsocks',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
