@@ -1,4 +1,4 @@
-import type { ConnectionEntry } from '@openvpnd/config';
+import type { ConnectionEntry, Listener } from '@openvpnd/config';
 import type { LinkFactory } from '@openvpnd/external-mux';
 import {
   datagramLinks,
@@ -18,6 +18,7 @@ import {
 } from '@openvpnd/packet-io';
 import { MAX_SILENT_CONNECTIONS } from './compose-server.js';
 import { DataPath } from './data-path.js';
+import type { PortShare } from './host/port-share.js';
 import type { LinkIds } from './link-ids.js';
 import { proxyLinks } from './proxy-links.js';
 import type { Run } from './run.js';
@@ -29,6 +30,8 @@ export interface LinkFactoryOptions {
   readonly run: Pick<Run, 'options' | 'log' | 'random' | 'clock' | 'unixTime'>;
   readonly nextId: LinkIds;
   readonly modules: TransportModules;
+  /** Takes the connections of a server that do not speak OpenVPN, for `--port-share`. */
+  readonly portShare?: PortShare;
 }
 
 /**
@@ -39,8 +42,8 @@ export interface LinkFactoryOptions {
  * @throws SourceFileError, FatalError when what a proxy or module needs is not there
  */
 export function linkFactory(
-  { run, nextId, modules }: LinkFactoryOptions,
-  entry: ConnectionEntry,
+  { run, nextId, modules, portShare }: LinkFactoryOptions,
+  entry: ConnectionEntry & Partial<Pick<Listener, 'portShare'>>,
   passed?: PassedSocket,
 ): LinkFactory {
   const { link, server } = run.options;
@@ -74,8 +77,12 @@ export function linkFactory(
       open: (where) => openUdpLink({ ...where, ...open, offload, ...(multihome && { multihome }) }),
     });
   }
+  const shared = entry.portShare;
   return tcpLinks({
     ...limits,
+    ...(shared !== undefined && portShare !== undefined
+      ? { divert: (socket, first) => portShare.take(shared, socket, first) }
+      : {}),
     ...(server === undefined ? {} : { maxConnections: server.maxClients + MAX_SILENT_CONNECTIONS }),
   });
 }

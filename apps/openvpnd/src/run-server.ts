@@ -7,6 +7,7 @@ import { controlWraps } from './control-wraps.js';
 import { DataPath } from './data-path.js';
 import { verifyClientKey } from './host/client-key-program.js';
 import { PasswordProgram } from './host/password-program.js';
+import { PortShare } from './host/port-share.js';
 import type { SignalInfo } from './host/signals.js';
 import { TunnelInterface } from './host/tunnel-interface.js';
 import { planInput } from './import-options.js';
@@ -105,7 +106,8 @@ async function serveWith(
   let stopStatus = (): void => {};
   const [title] = versionLines();
   let open: LinkListener | undefined;
-  const outer = { run, nextId: linkIds(), modules };
+  const portShare = new PortShare(say);
+  const outer = { run, nextId: linkIds(), modules, portShare };
   try {
     open = await openListeners(run, listeners, (listener, passed) => linkFactory(outer, listener, passed), {
       link: (link, remote, listener) => {
@@ -137,6 +139,7 @@ async function serveWith(
     stopStatus();
     stopPersisting();
     open?.close();
+    portShare.close();
     driver.stop();
     tunnel.close();
   }

@@ -16,6 +16,7 @@ export {
   badLengthError,
   bindError,
   connectError,
+  divertedError,
   LinkError,
   type LinkErrorCode,
   resetError,

@@ -1,12 +1,13 @@
 import { type Endpoint, formatEndpoint } from './endpoint.js';
 
-/** What happened to a link. `ERR_LINK_LENGTH`: a stream whose peer sent a length that no packet has. */
+/** What happened to a link. `ERR_LINK_LENGTH`: a stream whose peer sent a length that no packet has; `ERR_LINK_DIVERTED`: a stream that speaks another protocol and lives on elsewhere. */
 export type LinkErrorCode =
   | 'ERR_LINK_BIND'
   | 'ERR_LINK_OPEN'
   | 'ERR_LINK_CONNECT'
   | 'ERR_LINK_RESET'
-  | 'ERR_LINK_LENGTH';
+  | 'ERR_LINK_LENGTH'
+  | 'ERR_LINK_DIVERTED';
 
 /** A link that could not be opened, or is gone. The message is OpenVPN's line. */
 export class LinkError extends Error {
@@ -53,6 +54,11 @@ export function badLengthError(length: number, largest: number): LinkError {
     'EBADMSG',
     `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${largest} -- please ensure that --tun-mtu or --link-mtu is equal on both peers -- this condition could also indicate a possible active attack on the TCP link -- [Attempting restart...]`,
   );
+}
+
+/** The end of a link whose stream was handed on: `--port-share`. OpenVPN: stream_buf_added(), is_openvpn_protocol(). */
+export function divertedError(): LinkError {
+  return new LinkError('ERR_LINK_DIVERTED', 'EPROTO', 'Non-OpenVPN client protocol detected');
 }
 
 /** What Linux calls an error, as OpenVPN's log shows it: `Address already in use (errno=98)`; an unknown name stands for itself. */

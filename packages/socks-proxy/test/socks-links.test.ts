@@ -217,6 +217,13 @@ describe('an association', () => {
     expect(await exchange(opened, PACKETS)).toEqual(PACKETS);
   });
 
+  it('goes to the proxy itself where that tells no address', async () => {
+    const port = await datagramEcho();
+    const through = await proxy({ unspecified: true });
+    const opened = await open(factory('udp', { host: '127.0.0.1', port }), through.port);
+    expect(await exchange(opened, PACKETS)).toEqual(PACKETS);
+  });
+
   it('ends with the connection to the proxy', async () => {
     const port = await datagramEcho();
     const through = await proxy();

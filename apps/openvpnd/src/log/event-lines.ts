@@ -243,6 +243,14 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Connections.
   'link.bad-length': { verb: ALWAYS, text: (f) => ofStranger(f, String(f.message)), perSecond: STRANGERS_PER_SECOND },
   'link.reset': { verb: ALWAYS, text: (f) => ofStranger(f, String(f.message)), perSecond: CONNECTIONS_PER_SECOND },
+  'link.diverted': {
+    verb: ALWAYS,
+    text: (f) => [
+      ofStranger(f, String(f.message)),
+      ofStranger(f, 'SIGTERM[soft,port-share-redirect] received, client-instance exiting'),
+    ],
+    perSecond: CONNECTIONS_PER_SECOND,
+  },
   'link.decryption-error': {
     verb: ALWAYS,
     text: () => 'Fatal decryption error (process_incoming_link), restarting',

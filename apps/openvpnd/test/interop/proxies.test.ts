@@ -343,7 +343,8 @@ describe.skipIf(!labReady('openvpn', 'ping', 'tinyproxy', 'microsocks'))('throug
       ];
       writeFileSync(file, `${lines.join('\n')}\n`);
       const proxy = place.proxy.start('tinyproxy', ['-d', '-c', file]);
-      await proxy.waitForLine(/listening|Starting main loop/i, 10_000);
+      // Its last words before it listens: who comes too early tries again.
+      await proxy.waitForLine(/Initializing tinyproxy/, 10_000);
       const wrong = await place.startClient('openvpnd', [http(place, `${place.login('wrong', 'guessed')} basic`)]);
       await wrong.waitForLine(/SIGUSR1\[soft,HTTP proxy error\] received/, UP_TIMEOUT_MS);
       wrong.signal('SIGTERM');

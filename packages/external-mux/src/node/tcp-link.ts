@@ -6,8 +6,8 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
-import { STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
-import { badLengthError, resetError } from '../link-error.js';
+import { guessStreamProtocol, STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
+import { badLengthError, divertedError, resetError } from '../link-error.js';
 import type { ByteStream } from '../link-maker.js';
 import type { BufferSizes, LinkSocket, Readiness } from '../ports.js';
 
@@ -49,6 +49,10 @@ export interface TcpLinkSettings {
   readonly first?: Uint8Array;
   /** What a full queue does. `drop`: loses data packets, so that this peer holds up nobody else. `refuse`: holds up who sends. */
   readonly whenFull: 'drop' | 'refuse';
+  /**
+   * `--port-share`: takes the stream, which nobody listens to any more, with what was read off it, when that is not how OpenVPN begins. The link is over then.
+   */
+  readonly divert?: (first: Uint8Array) => void;
   /** See `TcpLinkOptions.resizeBuffers`. */
   readonly resizeBuffers?: (descriptor: number, sizes: BufferSizes) => void;
 }
@@ -65,6 +69,9 @@ export class TcpSocketLink implements TcpLink {
   readonly #queuePackets: number;
   readonly #drops: boolean;
   readonly #resizeBuffers: TcpLinkSettings['resizeBuffers'];
+  #divert: ((first: Uint8Array) => void) | undefined;
+  #first: Uint8Array | undefined;
+  #diverted = false;
   #arrived: Uint8Array[] = [];
   /** Of `#arrived`, what has been taken already. */
   #taken = 0;
@@ -93,11 +100,12 @@ export class TcpSocketLink implements TcpLink {
     this.#queuePackets = settings.queuePackets;
     this.#drops = settings.whenFull === 'drop';
     this.#resizeBuffers = settings.resizeBuffers;
-    stream.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
+    this.#divert = settings.divert;
+    stream.on('data', this.#hear);
     // Half closed is closed: nobody would be there to answer.
-    stream.on('end', () => this.#finish(resetError('EOF')));
-    stream.on('error', (error) => this.#finish(resetError(error.code ?? 'unknown', error)));
-    stream.on('close', () => this.#finish(resetError('EOF')));
+    stream.on('end', this.#hearEnd);
+    stream.on('error', this.#hearError);
+    stream.on('close', this.#hearEnd);
     if (settings.first !== undefined && settings.first.length > 0) this.#arrive(settings.first);
   }
 
@@ -193,7 +201,7 @@ export class TcpSocketLink implements TcpLink {
     this.#arrived = [];
     this.#waiting = [];
     // What the system has taken it still delivers.
-    this.#socket.destroy();
+    if (!this.#diverted) this.#socket.destroy();
   }
 
   get #open(): boolean {
@@ -253,8 +261,42 @@ export class TcpSocketLink implements TcpLink {
     this.#readiness?.writable();
   };
 
+  readonly #hear = (chunk: Uint8Array): void => this.#arrive(chunk);
+  readonly #hearEnd = (): void => this.#finish(resetError('EOF'));
+  readonly #hearError = (error: Error & { readonly code?: string }): void =>
+    this.#finish(resetError(error.code ?? 'unknown', error));
+
   #arrive(chunk: Uint8Array): void {
     if (!this.#open) return;
+    if (this.#divert !== undefined) this.#sort(this.#divert, chunk);
+    else this.#deframe(chunk);
+  }
+
+  /** Holds the first bytes until they tell whose protocol it is. */
+  #sort(divert: (first: Uint8Array) => void, chunk: Uint8Array): void {
+    const first = this.#first === undefined ? chunk : Buffer.concat([this.#first, chunk]);
+    this.#first = first;
+    switch (guessStreamProtocol(first)) {
+      case 'unknown-yet':
+        return;
+      case 'openvpn':
+        this.#divert = undefined;
+        this.#first = undefined;
+        this.#deframe(first);
+        return;
+      case 'other':
+        this.#socket.off('data', this.#hear);
+        this.#socket.off('end', this.#hearEnd);
+        this.#socket.off('error', this.#hearError);
+        this.#socket.off('close', this.#hearEnd);
+        this.#diverted = true;
+        divert(first);
+        this.#finish(divertedError());
+        return;
+    }
+  }
+
+  #deframe(chunk: Uint8Array): void {
     const packets = this.#deframer.handleBytes(chunk);
     if (!packets.ok) {
       // Behind a wrong length nothing is to be found again, and what came before it in the same piece is no loss.

@@ -46,6 +46,10 @@ export interface TcpLinkOptions {
    * bound to `local`; for a connection it is bound if `local` is there. What it throws is told as it is, with its `systemCode`.
    */
   readonly openSocket?: (place: StreamSocketPlace) => number;
+  /**
+   * `--port-share`: a listener hands over every connection whose first bytes are not OpenVPN's, with these bytes, and nobody listens to it any more. It may stand half open.
+   */
+  readonly divert?: (socket: Socket, first: Uint8Array) => void;
   /** Sets the buffers of a connection by its descriptor, as node:net cannot. */
   readonly resizeBuffers?: (descriptor: number, sizes: BufferSizes) => void;
 }
@@ -78,12 +82,13 @@ function makeLink(
   options: TcpLinkOptions,
   socket: Socket,
   remote: LinkAddress,
+  divert?: (first: Uint8Array) => void,
 ): { readonly link: TcpLink; readonly remote: LinkAddress } {
   const local = wordsOf(socket.localAddress, socket.localPort);
   const { maxPacketBytes, queuePackets, whenFull, resizeBuffers } = options;
   const id = options.nextId();
   const settings = { id, stream: socket, local, remote, maxPacketBytes, queuePackets, whenFull };
-  const link = new TcpSocketLink({ ...settings, ...(resizeBuffers && { resizeBuffers }) });
+  const link = new TcpSocketLink({ ...settings, ...(resizeBuffers && { resizeBuffers }), ...(divert && { divert }) });
   return { link, remote: remote.slice() };
 }
 
@@ -124,7 +129,8 @@ class TcpListener implements LinkListener {
 
   #open(recover: (systemCode: string) => boolean): Server {
     const local = this.#local;
-    const server = createServer({ noDelay: this.#options.noDelay ?? false });
+    const { noDelay = false, divert } = this.#options;
+    const server = createServer({ noDelay, allowHalfOpen: divert !== undefined });
     if (this.#options.maxConnections !== undefined) server.maxConnections = this.#options.maxConnections;
     server.on('connection', (socket) => this.#accept(socket));
     server.on('drop', () => this.#watcher.crowded(new Error('too many connections')));
@@ -167,7 +173,9 @@ class TcpListener implements LinkListener {
       socket.destroy();
       return;
     }
-    const { link, remote } = makeLink(this.#options, socket, wordsOf(socket.remoteAddress, socket.remotePort));
+    const { divert } = this.#options;
+    const words = wordsOf(socket.remoteAddress, socket.remotePort);
+    const { link, remote } = makeLink(this.#options, socket, words, divert && ((first) => divert(socket, first)));
     this.#watcher.link(link, remote);
   }
 

@@ -10,6 +10,8 @@ export interface SocksProxySettings {
   readonly password?: string;
   /** Also sends each UDP answer in front as a fragment and from a stranger's address, which the client has to drop. */
   readonly disturb?: boolean;
+  /** Tells the address of its relay as the unspecified one, which stands for its own. */
+  readonly unspecified?: boolean;
   /** Names that it resolves; others go to the system. */
   readonly names?: Readonly<Record<string, string>>;
 }
@@ -151,7 +153,7 @@ export class SocksProxyServer {
       });
     });
     await new Promise<void>((resolve) => inner.bind(0, local, resolve));
-    control.write(reply(GRANTED, inner.address().port));
+    control.write(reply(GRANTED, this.#settings.unspecified ? undefined : local, inner.address().port));
     control.resume();
     control.once('close', () => {
       this.#log('association over');
@@ -162,9 +164,11 @@ export class SocksProxyServer {
   }
 }
 
-/** The unspecified address stands for the proxy's own. */
-function reply(code: number, port = 0): Buffer {
-  return Buffer.of(5, code, 0, 1, 0, 0, 0, 0, port >> 8, port & 0xff);
+function reply(code: number, address = '0.0.0.0', port = 0): Buffer {
+  const host = address.replace(/^::ffff:(?=[0-9.]+$)/, '');
+  // Behind the first three bytes it is made like the header of a datagram.
+  const frame = SocksClient.createUDPFrame({ remoteHost: { host, port }, data: Buffer.alloc(0) });
+  return Buffer.concat([Buffer.of(5, code, 0), frame.subarray(3)]);
 }
 
 /** Reads exact counts of bytes off a socket. Rejects when it ends. */
