@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LinkSocket } from '@openvpnd/external-mux';
 import { tcpLinks } from '@openvpnd/external-mux/node';
-import { ADDRESS_PORT, type LinkAddress } from '@openvpnd/memory';
+import { ADDRESS_PORT, type LinkAddress, PacketVector } from '@openvpnd/memory';
 import { framePacket } from '@openvpnd/wire';
 import { afterEach, describe, expect, test } from 'vitest';
 import { PortShare } from '../src/host/port-share.js';
@@ -41,6 +41,7 @@ async function shared(web: number, directory?: string): Promise<Shared> {
   const lines: string[] = [];
   const ends: string[] = [];
   const links: LinkSocket[] = [];
+  const rx = new PacketVector({ capacity: 16, headroom: 0, packetBytes: 2048, tailroom: 0 });
   const share = new PortShare((line) => lines.push(line));
   let ids = 0;
   const factory = tcpLinks({
@@ -58,7 +59,10 @@ async function shared(web: number, directory?: string): Promise<Shared> {
         link: (link) => {
           links.push(link);
           link.watch({
-            readable: () => {},
+            readable: () => {
+              rx.reset();
+              link.receiveBatch(rx);
+            },
             writable: () => {},
             failed: (error) => {
               ends.push(error.message);
