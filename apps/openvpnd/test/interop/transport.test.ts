@@ -1,0 +1,94 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Lab, labReady, ping, tcpThroughput } from '@openvpnd/testkit/node';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
+
+const ready = labReady('openvpn', 'ping');
+const MODULE = fileURLToPath(new URL('../../../../examples/websocket-transport/dist/index.js', import.meta.url));
+
+describe.skipIf(!ready)('a transport of others', () => {
+  let tls: TestPki;
+  beforeAll(async () => {
+    tls = await TestPki.create();
+  });
+
+  for (const proto of ['tcp4', 'tcp6'] as const) {
+    test(`carries a tunnel over a WebSocket, beside a listener for plain TCP, ${proto}`, () =>
+      Lab.use(async (lab) => {
+        const site = await Site.create(lab, tls, { proto, clients: 2 });
+        const server = await site.startServer('openvpnd', [
+          'local *',
+          'client-to-client',
+          `<listen>\nproto ${proto}\nport 8080\ntransport ${MODULE} /tunnel\ntag web\n</listen>`,
+        ]);
+        const address = proto === 'tcp4' ? site.serverAddresses.ipv4 : site.serverAddresses.ipv6;
+        const host = proto === 'tcp4' ? address : `[${address}]`;
+        const [place] = site.clientPlaces;
+        const client = await site.startClient(
+          'openvpnd',
+          0,
+          [`transport ${MODULE} ws://${host}:8080/tunnel`, 'connect-retry 1'],
+          { remote: { address, port: 8080 } },
+        );
+        await client.waitForLine(UP, UP_TIMEOUT_MS);
+        expect((await ping(place, '10.8.0.1', { count: 20, interval: 0.02 })).received).toBe(20);
+        expect((await ping(place, 'fd08::1', { count: 3, interval: 0.05, size: 3000 })).received).toBe(3);
+        expect(
+          (await tcpThroughput(place, site.serverPlace, '10.8.0.1', { seconds: 2 })).megabitsPerSecond,
+        ).toBeGreaterThan(1);
+        expect((await ping(place, '10.8.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
+
+        // A stock client at the other listener is in the same network.
+        await site.connectClient('openvpn', 1);
+        expect((await ping(place, await site.tunnelAddress(1, 4), { count: 5, interval: 0.02 })).received).toBe(5);
+        expect(server.countLines(/\(listener web\)/)).toBeGreaterThan(0);
+
+        // Others get an answer of the web, and no link.
+        const page = await site.clientPlaces[1].run(
+          process.execPath,
+          ['-e', `fetch('http://${host}:8080/').then((response) => console.log(response.status))`],
+          10_000,
+        );
+        expect(page.stdout.trim()).toBe('404');
+
+        const from = client.lines.length;
+        server.signal('SIGUSR1');
+        await client.waitForLine(/Connection reset, restarting \[0\]/, 10_000, from);
+        await client.waitForLine(UP, UP_TIMEOUT_MS, from);
+        expect((await ping(place, '10.8.0.1', { count: 5, interval: 0.05 })).received).toBe(5);
+        for (const end of [server, client]) {
+          end.signal('SIGTERM');
+          expect((await end.waitForEnd(10_000)).status).toBe(0);
+          expect(end.countLines(STACK_TRACE)).toBe(0);
+        }
+      }));
+  }
+
+  test('that does not work is told by name, with the reason', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls, { proto: 'tcp4' });
+      const module = (name: string, text: string): string => {
+        const path = join(lab.directory, name);
+        writeFileSync(path, text);
+        return path;
+      };
+      const cases: readonly [string, RegExp][] = [
+        ['/nonexistent.mjs', /--transport: cannot load '\/nonexistent\.mjs'/],
+        [module('empty.mjs', 'export const x = 1;'), /has no default export that is a function/],
+        [module('refuses.mjs', "export default () => { throw new Error('not today'); };"), /--transport .*: not today/],
+        [`${MODULE} http://wrong/`, /a URL of ws: or wss: is needed/],
+        [
+          module('udp.mjs', "export default () => ({ protocol: 'udp', connect() {}, listen() {} });"),
+          /carries packets as udp does, and this is --proto tcp: write 'proto udp' beside it/,
+        ],
+      ];
+      for (const [words, message] of cases) {
+        const client = await site.startClient('openvpnd', 0, [`transport ${words}`]);
+        expect((await client.waitForEnd(15_000)).status).toBe(1);
+        expect(client.countLines(message)).toBe(1);
+        expect(client.countLines(STACK_TRACE)).toBe(0);
+      }
+    }));
+});
