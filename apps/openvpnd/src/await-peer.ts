@@ -15,7 +15,7 @@ import type { Run } from './run.js';
 /** As of a server with one client. */
 const ONE_PEER: Pick<
   Listener,
-  'tag' | 'implied' | 'bindPolicy' | 'backlog' | 'maxClients' | 'connectFreq' | 'connectFreqInitial'
+  'tag' | 'implied' | 'bindPolicy' | 'backlog' | 'maxClients' | 'connectFreq' | 'connectFreqInitial' | 'portShare'
 > = {
   tag: undefined,
   implied: true,
@@ -24,6 +24,7 @@ const ONE_PEER: Pick<
   maxClients: undefined,
   connectFreq: undefined,
   connectFreqInitial: undefined,
+  portShare: undefined,
 };
 
 /**
