@@ -14,6 +14,8 @@ export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' |
 
 /** What the options say about how keys are used, the same for each of them. */
 export interface KeyUse {
+  /** Each packet has the header of a SOCKS proxy in front (`--socks-proxy` over UDP). */
+  readonly socks?: boolean;
   /** --auth; counts for ciphers that are no AEAD. */
   readonly auth: string;
   /** --mssfix; absent: off. */
@@ -39,6 +41,7 @@ export function keyUse(options: Options, entry: ConnectionEntry): KeyUse {
     compression: options.dataChannel.compression.algorithm,
     ...(fragment === undefined ? {} : { fragment: { bytes: fragment.bytes, limits: LIMITS[fragment.basis] } }),
     auth: options.dataChannel.auth,
+    socks: entry.proxy?.kind === 'socks',
     ...(mssFix === undefined ? {} : { mssfix: { bytes: mssFix.bytes, limits: LIMITS[mssFix.basis] } }),
   };
 }
@@ -62,6 +65,7 @@ export function packetShape(
     mode: 'tls',
     peerId: action.peerId !== undefined,
     stream: carrier.stream,
+    socks: use.socks ?? false,
     compressionPrefix: use.compression !== undefined && !use.compression.endsWith('-v2'),
     fragment: use.fragment !== undefined,
   };

@@ -31,6 +31,13 @@ describe('the sources', () => {
     expect(violations).toEqual([]);
   });
 
+  test('Socket Rework: "Remove http-proxy and socks proxy from main code path"', () => {
+    // What a proxy adds to a packet is a number that keygen's sums have to know.
+    const main = sources.filter((path) => /^packages\/(?!http-proxy|socks-proxy|config|testkit|keygen)/.test(path));
+    expect(main.length).toBeGreaterThan(20);
+    expect(main.filter((path) => /prox(y|ies)/i.test(readFileSync(root + path, 'utf8')))).toEqual([]);
+  });
+
   test.for(fixtures.filter(({ path }) => path.endsWith('.ts')))(
     '$file is refused: $refusal',
     ({ path, refusal, text }) => {

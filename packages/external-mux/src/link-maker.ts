@@ -32,7 +32,7 @@ export type Dialling =
   | { readonly ok: true; readonly stream: ByteStream; readonly ends: LinkEnds }
   | { readonly ok: false; readonly error: Error };
 
-/** What carries whole packets to one peer and back: a WebSocket, an association with a SOCKS proxy. */
+/** What carries whole packets to one peer and back: a WebSocket, a relay. */
 export interface PacketCarrier {
   /**
    * Whether it has more to send than it should. Nothing is given to it then, until it calls {@link PacketFeed.room}; what the tunnel has meanwhile waits or
@@ -69,7 +69,7 @@ export interface PacketLinkEnds extends LinkEnds {
  */
 export interface LinkMaker {
   /**
-   * A TCP connection with the socket options of the configuration: to a proxy, or to whatever the transport begins with. It is a `net.Socket` that nobody listens to yet.
+   * A TCP connection with the socket options of the configuration, to whatever the transport begins with. It is a `net.Socket` that nobody listens to yet.
    * `dialled` is called once, later, unless it is cancelled.
    */
   dial(options: LinkConnectOptions, dialled: (result: Dialling) => void): PendingLink;

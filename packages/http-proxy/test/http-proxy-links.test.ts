@@ -256,6 +256,17 @@ describe('a link through an HTTP proxy', () => {
     expect(result).toMatchObject({ error: { message } });
   });
 
+  it('survives a proxy that hangs up anywhere in what it has to say', async () => {
+    const whole = 'HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nContent-Length: 4\r\n\r\npage';
+    for (let length = 0; length < whole.length; length += 3) {
+      const server = await listening(
+        createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(whole.slice(0, length)))),
+      );
+      const { result } = await open(portOf(server), { host: 'a', port: 1 }, { method: 'ntlm2', credentials: ALICE });
+      expect(result).toEqual({ ok: false, error: expect.any(HttpProxyError) });
+    }
+  });
+
   it('keeps what the server said in one piece with the proxy', async () => {
     const server = await listening(
       createServer((socket) => {

@@ -156,6 +156,17 @@ for (const kind of ['tcp', 'udp'] as const) {
       expect(result).toEqual({ ok: false, error: expect.any(SocksProxyError) });
     });
 
+    it('survives a proxy that hangs up anywhere in what it has to say', async () => {
+      const whole = [5, 2, 1, 0, 5, 0, 0, 3, 3, 97, 98, 99, 0, 80];
+      for (let length = 0; length < whole.length; length += 1) {
+        const port = await listening(
+          createServer((socket) => socket.on('error', () => {}).end(Buffer.from(whole.slice(0, length)))),
+        );
+        const result = await open(factory(kind, { host: '127.0.0.1', port: 1 }, ALICE), port);
+        expect(result).toEqual({ ok: false, error: expect.any(SocksProxyError) });
+      }
+    });
+
     it('does not ask for what SOCKS cannot say', async () => {
       const { port, log } = await proxy();
       for (const host of ['x'.repeat(256), 'vpn.exämple'])

@@ -109,7 +109,7 @@ const HTTP_CASES: readonly HttpCase[] = [
   { name: 'NTLM', proxy: { auth: 'ntlm' }, client: (place, login) => [http(place, `${login} ntlm2`)], stock: false },
 ];
 
-describe.skipIf(!ready)('through an HTTP proxy', () => {
+describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP proxy', () => {
   let tls: TestPki;
   beforeAll(async () => {
     tls = await TestPki.create();
@@ -241,7 +241,7 @@ describe.skipIf(!ready)('through an HTTP proxy', () => {
     }));
 });
 
-describe.skipIf(!ready)('through a SOCKS proxy', () => {
+describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOCKS proxy', () => {
   let tls: TestPki;
   beforeAll(async () => {
     tls = await TestPki.create();

@@ -8,7 +8,7 @@ import { Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 const ready = labReady('openvpn', 'ping');
 const MODULE = fileURLToPath(new URL('../../../../examples/websocket-transport/dist/index.js', import.meta.url));
 
-describe.skipIf(!ready)('a transport of others', () => {
+describe.skipIf(!ready)('Socket Rework: "allow sockets to be created by plugins": a transport of others', () => {
   let tls: TestPki;
   beforeAll(async () => {
     tls = await TestPki.create();
