@@ -44,6 +44,8 @@ const WAIT: ExchangeStep = { type: 'wait' };
 export class ConnectExchange {
   readonly #options: ExchangeOptions;
   readonly #log: Log;
+  /** As a request writes it: an IPv6 address in brackets. */
+  readonly #host: string;
   readonly #target: string;
   readonly #random: Random;
   #plan: Plan;
@@ -56,7 +58,8 @@ export class ConnectExchange {
     this.#log = options.log ?? silentLog;
     this.#random = options.random;
     const { host, port } = options.target;
-    this.#target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    this.#host = host.includes(':') ? `[${host}]` : host;
+    this.#target = `${this.#host}:${port}`;
     this.#plan = firstPlan(options.authentication);
   }
 
@@ -169,7 +172,7 @@ export class ConnectExchange {
   #request(): ExchangeStep {
     const { version = '1.0', userAgent, headers = [] } = this.#options.request ?? {};
     const lines = [`CONNECT ${this.#target} HTTP/${version}`, ...headers];
-    if (!headers.some((line) => /^host[ \t]*:/i.test(line))) lines.push(`Host: ${this.#options.target.host}`);
+    if (!headers.some((line) => /^host[ \t]*:/i.test(line))) lines.push(`Host: ${this.#host}`);
     if (userAgent !== undefined) lines.push(`User-Agent: ${userAgent}`);
     for (const line of lines) this.#log.info('http-proxy.sent', { line });
     const secret = this.#authorization();

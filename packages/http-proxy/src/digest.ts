@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readParameters } from './challenge.js';
 import type { ProxyCredentials } from './http-proxy-options.js';
+import { printable } from './response-head.js';
 
 /** What a response to a digest challenge is made from. */
 export interface DigestRequest {
@@ -45,7 +46,7 @@ export function digestResponse(challenge: string, request: DigestRequest): Diges
     .split(/[\s,]+/);
   if (hashName === undefined || (offered !== undefined && !offered.includes('auth'))) {
     const what = hashName === undefined ? `algorithm ${algorithm}` : `qop ${given.get('qop')}`;
-    return { ok: false, reason: `HTTP proxy: digest auth failed, no support for ${what}` };
+    return { ok: false, reason: `HTTP proxy: digest auth failed, no support for ${printable(what)}` };
   }
   const hash = (text: string): string => createHash(hashName).update(text, 'latin1').digest('hex');
   const username = byteText(request.credentials.username);

@@ -60,6 +60,7 @@ describe('a digest response', () => {
     ['nonce="x"', 'realm= or nonce= missing'],
     ['realm="r", nonce="n", algorithm=SHA3-512', 'no support for algorithm SHA3-512'],
     ['realm="r", nonce="n", qop="auth-int"', 'no support for qop auth-int'],
+    ['realm="r", nonce="n", algorithm="a\rb"', 'no support for algorithm a?b'],
   ])('has no answer to %s', (challenge, reason) => {
     expect(digestResponse(challenge, REQUEST)).toEqual({ ok: false, reason: expect.stringContaining(reason) });
   });
