@@ -97,15 +97,11 @@ function listen(
           if (where.local === undefined && where.family === undefined && local[ADDRESS_FAMILY] === 4) {
             say('NOTE: this system has no IPv6: listening on IPv4 alone');
           }
-          describe(listener, factory, local, say);
+          if (factory.protocol === 'tcp') describe(listener, 'TCP', local, undefined, say);
           resolve(opened);
         },
         link: (link, remote) => {
-          const buffers = remote === undefined ? link.bufferBytes?.() : undefined;
-          if (buffers !== undefined) {
-            const { receive, send } = buffers;
-            say(`Socket Buffers: R=[${receive}->${receive}] S=[${send}->${send}]`);
-          }
+          if (factory.protocol === 'udp') describe(listener, 'UDP', link.localAddress(), link.bufferBytes?.(), say);
           arrived(link, remote);
         },
         crowded: (error) => run.log.events(() => '').warn('server.crowded', { reason: error.message }),
@@ -115,10 +111,20 @@ function listen(
   });
 }
 
-function describe(listener: Listener, factory: LinkFactory, local: LinkAddress, say: (line: string) => void): void {
+function describe(
+  listener: Listener,
+  transport: 'TCP' | 'UDP',
+  local: LinkAddress,
+  buffers: { readonly receive: number; readonly send: number } | undefined,
+  say: (line: string) => void,
+): void {
   const at = formatLinkAddress(local);
-  const stream = factory.protocol === 'tcp';
-  const name = `${stream ? 'TCP' : 'UDP'}v${local[ADDRESS_FAMILY]}${stream ? '_SERVER' : ''}`;
+  const stream = transport === 'TCP';
+  const name = `${transport}v${local[ADDRESS_FAMILY]}${stream ? '_SERVER' : ''}`;
+  if (buffers !== undefined) {
+    const { receive, send } = buffers;
+    say(`Socket Buffers: R=[${receive}->${receive}] S=[${send}->${send}]`);
+  }
   const tag = listener.tag === undefined ? '' : ` (listener ${listener.tag})`;
   if (stream) say(`Listening for incoming TCP connection on ${at}${tag}`);
   say(`${name} link local (bound): ${at}${tag}`);

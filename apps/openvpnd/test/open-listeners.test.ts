@@ -5,8 +5,10 @@ import {
   formatEndpoint,
   type LinkFactory,
   type LinkListenOptions,
+  type LinkSocket,
   linkAddress,
 } from '@openvpnd/external-mux';
+import type { LinkAddress } from '@openvpnd/memory';
 import { describe, expect, test } from 'vitest';
 import { openListeners } from '../src/open-listeners.js';
 
@@ -65,11 +67,16 @@ class FakeSystem {
           }
           this.bound.push(name);
           watcher.listening(linkAddress(local));
+          if (protocol.transport === 'udp') watcher.link(fakeLink(linkAddress(local)), undefined);
         });
         return { close: () => this.bound.splice(this.bound.indexOf(name), 1) };
       },
     };
   }
+}
+
+function fakeLink(local: LinkAddress): LinkSocket {
+  return { localAddress: () => local } as LinkSocket;
 }
 
 const BUSY = 'TCP/UDP: Socket bind failed on local address [AF_INET]127.0.0.1:1194: Address already in use (errno=98)';
@@ -90,7 +97,7 @@ describe('opening the listeners of a server', () => {
     }
   });
 
-  test('wildcards take one socket for both families', async () => {
+  test('seed: "At the moment udp forces AF_INET and udp6 AF_INET6": wildcards take one socket for both families', async () => {
     const system = new FakeSystem();
     await system.open('local * 1 udp\nlocal * 2 tcp\nlocal * 3 udp4\nlocal * 4 tcp6\n');
     expect(system.bound).toEqual([

@@ -47,7 +47,8 @@ export function connectionEntry(draft: Draft, entry: EntryDraft, remote: RemoteD
     localHost: entry.local?.host,
     localPort: entry.local?.port ?? entry.localPort ?? entry.sharedPort ?? DEFAULT_PORT,
     bind,
-    bindIpv6Only: entry.bind?.ipv6Only ?? false,
+    // Who has IPv6 alone takes no IPv4 through an IPv6 socket either.
+    bindIpv6Only: (entry.bind?.ipv6Only ?? false) || draft.outerFamilies.has(6),
     float: entry.float ?? false,
     socket: {
       sendBufferBytes: entry.sendBufferBytes || undefined,

@@ -140,6 +140,24 @@ describe('where a server listens', () => {
   });
 });
 
+describe('one family for all of them', () => {
+  test('seed: "add --ipv4 and --ipv6 options to force a protocol": listeners too, and no IPv4 through an IPv6 socket', () => {
+    const family = ({ protocol, bindIpv6Only }: Listener): unknown => [protocol.family, bindIpv6Only];
+    const blocks = '<listen>\nport 1\n</listen>\n<listen>\nport 2\nproto tcp\n</listen>\n';
+    expect(listeners(`ipv4\n${blocks}`).map(family)).toEqual([
+      [4, false],
+      [4, false],
+    ]);
+    expect(listeners(`${blocks}ipv6\n`).map(family)).toEqual([
+      [6, true],
+      [6, true],
+    ]);
+    // As stock: a suffix alone leaves IPv4 in.
+    expect(listeners('proto udp6\n').map(family)).toEqual([[6, false]]);
+    expect(error(`${SERVER}ipv4\n<listen>\nproto udp6\n</listen>\n`)).toContain("--ipv4 conflicts with 'proto udp6'");
+  });
+});
+
 describe('settings of sockets', () => {
   test('stand before a block for it and all that follow, or inside for it alone', () => {
     const text =

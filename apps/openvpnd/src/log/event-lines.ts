@@ -274,6 +274,7 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
   // Server.
   'server.full': {
     verb: ALWAYS,
+    perSecond: STRANGERS_PER_SECOND,
     text: (f) =>
       `MULTI: new incoming connection would exceed maximum number of clients (${f.maxClients})${f.listener ? ` of listener ${f.listener}` : ''}`,
   },

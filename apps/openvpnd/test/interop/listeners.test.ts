@@ -1,6 +1,7 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Lab, labReady, ping } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Proto, Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
+import { DAEMON, type Proto, Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
 
@@ -76,6 +77,28 @@ describe.skipIf(!ready)('one server on many sockets', () => {
         expect(server.countLines(STACK_TRACE)).toBe(0);
       }));
   }
+
+  test('ipv6 leaves IPv4 out, and where the system has no IPv6 a wildcard is IPv4', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls, { clients: 2 });
+      const strict = await site.startServer('openvpnd', ['local * 1194 udp', 'local * 1194 tcp', 'ipv6']);
+      const [four, six] = [
+        await site.startClient('openvpn', 0, ['connect-retry 1'], { proto: 'tcp4' }),
+        await site.startClient('openvpn', 1, [], { proto: 'udp6' }),
+      ];
+      await six.waitForLine(UP, UP_TIMEOUT_MS);
+      await four.waitForLine(/TCP: connect to \[AF_INET\].* failed: Connection refused/, 10_000);
+      strict.signal('SIGTERM');
+      await strict.waitForEnd(10_000);
+      await site.serverPlace.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6'], 5000);
+      // Nothing of IPv6 inside either.
+      const config = readFileSync(`${lab.directory}/server-openvpnd.conf`, 'utf8');
+      const file = `${lab.directory}/without-ipv6.conf`;
+      writeFileSync(file, config.replace(/^(ipv6|server-ipv6.*)$/gm, ''));
+      const server = site.serverPlace.start(process.execPath, [DAEMON, '--config', file]);
+      await server.waitForLine(UP, UP_TIMEOUT_MS);
+      await four.waitForLine(UP, UP_TIMEOUT_MS);
+    }));
 
   test('a listener with a key of its own: with it in, without it out, and the other listener as before', () =>
     Lab.use(async (lab) => {
