@@ -2,7 +2,7 @@ import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
-import type { InternalMux } from '@openvpnd/internal-mux';
+import { type InternalMux, noteTrafficClass } from '@openvpnd/internal-mux';
 import type { DataPacketShape } from '@openvpnd/keygen';
 import {
   ADDRESS_FAMILY,
@@ -65,6 +65,8 @@ export interface ClientTunnelOptions {
   readonly connectTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
   readonly exitNotify: number;
+  /** --passtos */
+  readonly passTos: boolean;
   /** --auth-retry nointeract: try again after AUTH_FAILED instead of exiting. */
   readonly retryAfterAuthFailure: boolean;
   readonly log?: Log;
@@ -142,6 +144,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
     this.#internalMux.routeBatch(tx);
+    if (this.#options.passTos) noteTrafficClass(tx);
     this.#dataChannel.sealBatch(now, tx);
     this.#mux.addressBatch(tx);
     return this.#handleSignals(now);

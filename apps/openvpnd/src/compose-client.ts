@@ -57,6 +57,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
   const internalMux = new InternalMux({ role: 'client' });
   const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
   const tunnel = new ClientTunnel({
+    passTos: options.link.passTos,
     multi: new TlsMulti({
       role: options.tls.role,
       mode: pointToPoint ? 'p2p' : 'p2mp',

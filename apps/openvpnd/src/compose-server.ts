@@ -107,6 +107,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
     };
   };
   const tunnel: ServerTunnel = new ServerTunnel({
+    passTos: options.link.passTos,
     multiContext: new MultiContext<ServerPeer>({ maxInstances: maxPeers, duplicateCommonNames: server.duplicateCn }),
     mux,
     internalMux,

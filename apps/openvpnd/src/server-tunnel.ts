@@ -1,6 +1,7 @@
 import type { DataChannel } from '@openvpnd/data-channel';
 import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
+import { noteTrafficClass } from '@openvpnd/internal-mux';
 import { ADDRESS_LINK, ADDRESS_WORDS, FATE_PUNT, type LinkAddress, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { earliest, type Instant, NEVER } from '@openvpnd/sans-io';
 import { ClientAdmission, type ClientAdmissionOptions } from './client-admission.js';
@@ -30,6 +31,8 @@ export interface ServerTunnelOptions
     Omit<NewcomersOptions, 'clients' | 'control' | 'listenerOf'> {
   /** At least one. */
   readonly listeners: readonly ServerListener[];
+  /** --passtos */
+  readonly passTos: boolean;
 }
 
 /**
@@ -92,6 +95,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       this.#clients.float(slot, address, this.#listeners.get(address[ADDRESS_LINK]));
     }
     this.#options.internalMux.checkBatch(rx);
+    if (this.#options.passTos) noteTrafficClass(rx);
     this.#dataChannel.sealBatch(now, rx);
     this.#mux.addressBatch(rx);
     this.#control.handleSignals(now, actions);
@@ -100,6 +104,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
     this.#options.internalMux.routeBatch(tx);
+    if (this.#options.passTos) noteTrafficClass(tx);
     this.#dataChannel.sealBatch(now, tx);
     this.#mux.addressBatch(tx);
     const actions: TunnelAction[] = [];

@@ -48,6 +48,9 @@ export function findSuspicions(
       );
     }
   }
+  if (draft.passTos && connections.every(({ protocol }) => protocol.transport === 'tcp')) {
+    warnings.push('NOTE: --passtos has no effect with --proto tcp: a stream has no packets of its own');
+  }
   if (connections.some(({ socket }) => socket.multihome) && connections.every(({ remote }) => remote !== undefined)) {
     warnings.push('NOTE: --multihome is for who waits for peers: it has no effect with --remote');
   }

@@ -158,6 +158,7 @@ export interface Draft {
   connectRetryMax?: number;
   tcpNoDelayMacro?: boolean;
   tcpQueueLimit?: number;
+  passTos?: boolean;
   keepalive?: { interval: number; timeout: number };
   pingSeconds?: number;
   pingTimeout?: { seconds: number; action: 'restart' | 'exit' };

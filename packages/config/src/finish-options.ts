@@ -59,6 +59,7 @@ export function finishOptions(draft: Draft): Finished {
       resolveRetrySeconds: draft.resolveRetrySeconds ?? Number.POSITIVE_INFINITY,
       connectRetryMax: draft.connectRetryMax || Number.POSITIVE_INFINITY,
       tcpQueueLimit: draft.tcpQueueLimit ?? 64,
+      passTos: draft.passTos ?? false,
     },
     connections,
     listeners,

@@ -185,6 +185,15 @@ describe('settings of sockets', () => {
     }
   });
 
+  test('passtos is for UDP: over TCP alone there is a note', () => {
+    const warnings = (text: string): readonly string[] => {
+      const result = parse(SERVER + text);
+      return result.ok && result.standAlone === undefined ? result.warnings : ['refused'];
+    };
+    expect(warnings('passtos\nproto tcp\n').join()).toContain('NOTE: --passtos has no effect with --proto tcp');
+    expect(warnings('passtos\nlocal * 1 tcp\nlocal * 1 udp\n').join()).not.toContain('passtos');
+  });
+
   test('multihome is for who waits: a client is told so', () => {
     const note = 'NOTE: --multihome is for who waits for peers: it has no effect with --remote';
     const client = parse(`${CLIENT}multihome\n`);

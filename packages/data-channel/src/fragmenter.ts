@@ -46,6 +46,7 @@ export class Fragmenter {
       );
       more.slot[part] = vector.slot[row];
       more.fate[part] = FATE_SEAL;
+      more.trafficClass[part] = vector.trafficClass[row];
       const type = isLast ? FRAGMENT_LAST : FRAGMENT_NOT_LAST;
       prependHeader(more, part, fragmentHeader(type, this.#sequenceId, number, isLast ? partBytes : 0));
     }

@@ -79,6 +79,7 @@ export class SealStage {
       if (row < 0) break;
       out.slot[row] = overflow.slot[this.#flushed];
       out.fate[row] = FATE_SEAL;
+      out.trafficClass[row] = overflow.trafficClass[this.#flushed];
     }
     if (this.#flushed === overflow.count) {
       overflow.reset();
@@ -207,6 +208,7 @@ function moveToEnd(vector: PacketVector, row: number): boolean {
   vector.length[moved] = length;
   vector.slot[moved] = vector.slot[row];
   vector.fate[moved] = FATE_SEAL;
+  vector.trafficClass[moved] = vector.trafficClass[row];
   vector.drop(row);
   return true;
 }

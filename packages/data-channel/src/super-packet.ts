@@ -53,6 +53,7 @@ export function splitSuperPacket(vector: PacketVector, row: number): boolean {
     vector.length[part] = partBytes;
     vector.slot[part] = vector.slot[row];
     vector.fate[part] = vector.fate[row];
+    vector.trafficClass[part] = vector.trafficClass[row];
     if (version === 4) {
       view.setUint16(at + 2, partBytes);
       view.setUint16(at + 4, view.getUint16(at + 4) + index);

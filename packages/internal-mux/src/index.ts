@@ -19,3 +19,4 @@ export {
 export { type AddRouteResult, InternalMux, type InternalMuxOptions } from './internal-mux.js';
 export type { DeviceReadiness, TunDevice } from './ports.js';
 export { PrefixTable } from './prefix-table.js';
+export { noteTrafficClass } from './traffic-class.js';

@@ -20,6 +20,7 @@ export const VECTOR_COLUMNS = [
   'packetIdLow',
   'segments',
   'segmentBytes',
+  'trafficClass',
 ] as const;
 
 /** Shape of a packet vector, fixed for its life. Sizes are whole bytes; the slab stays below 4 GiB. */
@@ -70,6 +71,8 @@ export class PacketVector {
   readonly packetIdLow: Uint32Array<ArrayBuffer>;
   readonly segments: Uint32Array<ArrayBuffer>;
   readonly segmentBytes: Uint32Array<ArrayBuffer>;
+  /** The TOS byte of IPv4, or traffic class of IPv6, that the packet leaves a link with; 0: none in particular. */
+  readonly trafficClass: Uint32Array<ArrayBuffer>;
 
   /** Rows in use: 0 … capacity. */
   count = 0;
@@ -108,6 +111,7 @@ export class PacketVector {
     this.packetIdLow = column('packetIdLow');
     this.segments = column('segments');
     this.segmentBytes = column('segmentBytes');
+    this.trafficClass = column('trafficClass');
   }
 
   /** Empties the vector. The bytes stay; the rows are re-initialised as they are added. */
@@ -141,6 +145,7 @@ export class PacketVector {
     this.packetIdLow[row] = 0;
     this.segments[row] = 1;
     this.segmentBytes[row] = 0;
+    this.trafficClass[row] = 0;
     this.count = row + 1;
     return row;
   }

@@ -36,7 +36,7 @@ describe('PacketVector', () => {
     vector.reset();
     expect([vector.count, vector.room]).toEqual([0, 3]);
     const row = vector.append();
-    expect(VECTOR_COLUMNS.map((name) => vector[name][row])).toEqual([24, 0, NO_SLOT, FATE_RAW, NO_KEY, 0, 0, 1, 0]);
+    expect(VECTOR_COLUMNS.map((name) => vector[name][row])).toEqual([24, 0, NO_SLOT, FATE_RAW, NO_KEY, 0, 0, 1, 0, 0]);
     expect([vector.count, vector.room]).toEqual([1, 2]);
   });
 

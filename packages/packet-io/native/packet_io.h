@@ -16,7 +16,7 @@
 #include "node_symbols.h"
 
 /* Columns of a descriptor table: VECTOR_COLUMNS of @openvpnd/memory, which is compared with this when the addon loads. */
-#define PIO_COLUMN_NAMES "offset,length,slot,fate,key,packetIdHigh,packetIdLow,segments,segmentBytes"
+#define PIO_COLUMN_NAMES "offset,length,slot,fate,key,packetIdHigh,packetIdLow,segments,segmentBytes,trafficClass"
 enum pio_column {
   COLUMN_OFFSET,
   COLUMN_LENGTH,
@@ -27,6 +27,7 @@ enum pio_column {
   COLUMN_PACKET_ID_LOW,
   COLUMN_SEGMENTS,
   COLUMN_SEGMENT_BYTES,
+  COLUMN_TRAFFIC_CLASS,
   COLUMNS
 };
 

@@ -16,6 +16,7 @@
 struct message {
   uint32_t row;     /* the first */
   uint32_t link;    /* of all its rows */
+  uint32_t traffic_class; /* likewise */
   uint32_t spans;   /* rows, or 1 for a part of a super-packet */
   uint32_t bytes;
   uint32_t segment; /* 0: a single datagram */
@@ -40,12 +41,12 @@ struct sending {
   uint32_t span_count;
 };
 
-/* Says how a message is to be split (0: not at all), and from which local address it goes. */
+/* Says how a message is to be split (0: not at all), from which local address it goes, and its traffic class (0: as the socket has it). */
 static void set_control(const struct pio_port *port, struct msghdr *header, union control *control, uint32_t link,
-                        uint32_t segment) {
+                        uint32_t traffic_class, uint32_t segment) {
   header->msg_control = NULL;
   header->msg_controllen = 0;
-  if (segment == 0 && port->locals == NULL) return;
+  if (segment == 0 && traffic_class == 0 && port->locals == NULL) return;
   memset(control, 0, sizeof *control);
   size_t used = pio_local_departure(port, link, &control->align);
   if (segment != 0) {
@@ -57,24 +58,35 @@ static void set_control(const struct pio_port *port, struct msghdr *header, unio
     memcpy(CMSG_DATA(part), &bytes, sizeof bytes);
     used += CMSG_SPACE(sizeof bytes);
   }
+  if (traffic_class != 0) {
+    const union pio_sockaddr *target = header->msg_name;
+    const bool v4 = target->any.sa_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&target->v6.sin6_addr);
+    struct cmsghdr *part = (struct cmsghdr *)(void *)(control->bytes + used);
+    part->cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    part->cmsg_type = v4 ? IP_TOS : IPV6_TCLASS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    const int value = (int)(traffic_class & 0xff);
+    memcpy(CMSG_DATA(part), &value, sizeof value);
+    used += CMSG_SPACE(sizeof value);
+  }
   if (used == 0) return;
   header->msg_control = control;
   header->msg_controllen = used;
 }
 
 /* Starts a message of one span. */
-static struct message *begin(const struct pio_port *port, struct sending *sending, uint32_t row, uint32_t link, uint8_t *bytes,
-                             uint32_t length, socklen_t address) {
+static struct message *begin(const struct pio_port *port, struct sending *sending, uint32_t row, uint32_t link,
+                             uint32_t traffic_class, uint8_t *bytes, uint32_t length, socklen_t address) {
   const uint32_t index = sending->message_count++;
   struct message *message = &sending->messages[index];
-  *message = (struct message){.row = row, .link = link, .spans = 1, .bytes = length, .count = 1};
+  *message = (struct message){.row = row, .link = link, .traffic_class = traffic_class, .spans = 1, .bytes = length, .count = 1};
   struct msghdr *header = &sending->headers[index].msg_hdr;
   memset(header, 0, sizeof *header);
   header->msg_name = &sending->targets[index];
   header->msg_namelen = address;
   header->msg_iov = &sending->spans[sending->span_count];
   header->msg_iovlen = 1;
-  set_control(port, header, &sending->controls[index], link, 0);
+  set_control(port, header, &sending->controls[index], link, traffic_class, 0);
   sending->spans[sending->span_count] = (struct iovec){bytes, length};
   sending->rows[sending->span_count++] = row;
   return message;
@@ -87,14 +99,15 @@ static uint32_t room_for(uint32_t segment) {
 }
 
 /* Sends what could not go as one message, datagram by datagram. False when the socket is full; `*done` counts the bytes that went. */
-static bool send_plain(struct pio_port *port, const struct msghdr *header, uint32_t link, uint32_t segment, uint32_t *done) {
+static bool send_plain(struct pio_port *port, const struct msghdr *header, const struct message *message, uint32_t *done) {
+  const uint32_t segment = message->segment;
   struct msghdr single;
   union control control;
   memset(&single, 0, sizeof single);
-  set_control(port, &single, &control, link, 0);
   single.msg_name = header->msg_name;
   single.msg_namelen = header->msg_namelen;
   single.msg_iovlen = 1;
+  set_control(port, &single, &control, message->link, message->traffic_class, 0);
   *done = 0;
   for (size_t i = 0; i < header->msg_iovlen; i++) {
     const struct iovec *span = &header->msg_iov[i];
@@ -155,7 +168,7 @@ static bool flush(struct pio_port *port, const struct pio_vector *vector, struct
       } else {
         /* EIO: the device below cannot sum up. EMSGSIZE, EINVAL: a segment is larger than the path, and may yet be fragmented. */
         if (sent < 0 && errno == EIO) port->segments = false;
-        full = !send_plain(port, &sending->headers[done].msg_hdr, message->link, message->segment, &gone);
+        full = !send_plain(port, &sending->headers[done].msg_hdr, message, &gone);
       }
       take_sent(vector, sending, done, gone);
       done++;
@@ -178,13 +191,14 @@ static void add_part(struct pio_port *port, struct sending *sending, const struc
   const uint32_t left = length - *at;
   const uint32_t bytes = left < most * segment ? left : most * segment;
   const uint32_t link = vector->addresses[(size_t)row * ADDRESS_WORDS + ADDRESS_LINK];
+  const uint32_t traffic_class = pio_column(vector, COLUMN_TRAFFIC_CLASS)[row];
   uint8_t *from = vector->bytes + pio_column(vector, COLUMN_OFFSET)[row] + *at;
-  struct message *message = begin(port, sending, row, link, from, bytes, address);
+  struct message *message = begin(port, sending, row, link, traffic_class, from, bytes, address);
   message->part = true;
   message->count = (bytes + segment - 1) / segment;
   if (message->count > 1) message->segment = segment;
   set_control(port, &sending->headers[sending->message_count - 1].msg_hdr, &sending->controls[sending->message_count - 1], link,
-              message->segment);
+              traffic_class, message->segment);
   *at += bytes;
 }
 
@@ -202,6 +216,7 @@ static bool join(struct pio_port *port, struct sending *sending, const struct pi
   const uint32_t *words = vector->addresses + (size_t)row * ADDRESS_WORDS;
   const uint32_t *before = vector->addresses + (size_t)message->row * ADDRESS_WORDS;
   if (memcmp(words, before, ADDRESS_WORDS * sizeof *words) != 0) return false;
+  if (pio_column(vector, COLUMN_TRAFFIC_CLASS)[row] != message->traffic_class) return false;
   sending->spans[sending->span_count] = (struct iovec){vector->bytes + pio_column(vector, COLUMN_OFFSET)[row], length};
   sending->rows[sending->span_count++] = row;
   struct msghdr *header = &sending->headers[index].msg_hdr;
@@ -211,7 +226,7 @@ static bool join(struct pio_port *port, struct sending *sending, const struct pi
   message->count++;
   if (message->segment == 0) {
     message->segment = segment;
-    set_control(port, header, &sending->controls[index], message->link, segment);
+    set_control(port, header, &sending->controls[index], message->link, message->traffic_class, segment);
   }
   return true;
 }
@@ -231,6 +246,7 @@ static napi_value udp_send(napi_env napi, napi_callback_info info) {
   const uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
   const uint32_t *segments = pio_column(vector, COLUMN_SEGMENTS);
   const uint32_t *segment_bytes = pio_column(vector, COLUMN_SEGMENT_BYTES);
+  const uint32_t *traffic_classes = pio_column(vector, COLUMN_TRAFFIC_CLASS);
   struct sending sending;
   sending.message_count = sending.span_count = 0;
   bool full = false;
@@ -267,7 +283,7 @@ static napi_value udp_send(napi_env napi, napi_callback_info info) {
       if (super) {
         add_part(port, &sending, vector, row, &at, address);
       } else {
-        begin(port, &sending, row, words[ADDRESS_LINK], vector->bytes + offset, length, address);
+        begin(port, &sending, row, words[ADDRESS_LINK], traffic_classes[row], vector->bytes + offset, length, address);
         break;
       }
     }
@@ -303,7 +319,7 @@ static napi_value udp_send_one(napi_env napi, napi_callback_info info) {
     struct iovec span = {packet, length};
     struct msghdr header = {.msg_name = &target, .msg_namelen = size, .msg_iov = &span, .msg_iovlen = 1};
     union control control;
-    set_control(port, &header, &control, words[ADDRESS_LINK], 0);
+    set_control(port, &header, &control, words[ADDRESS_LINK], 0, 0);
     do {
       sent = sendmsg(port->fd, &header, MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);

@@ -18,8 +18,8 @@
 #define UDP_GRO 104
 #endif
 
-/* What a message may carry beside its bytes: the size of its segments and a local address. */
-#define PIO_CONTROL_BYTES (CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo)))
+/* What a message may carry beside its bytes: the size of its segments, a local address and a traffic class. */
+#define PIO_CONTROL_BYTES (2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo)))
 
 union pio_sockaddr {
   struct sockaddr any;

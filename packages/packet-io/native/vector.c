@@ -55,6 +55,7 @@ void pio_row_init(const struct pio_vector *vector, uint32_t row, uint32_t length
   table[COLUMN_PACKET_ID_LOW * capacity] = 0;
   table[COLUMN_SEGMENTS * capacity] = 1;
   table[COLUMN_SEGMENT_BYTES * capacity] = 0;
+  table[COLUMN_TRAFFIC_CLASS * capacity] = 0;
 }
 
 size_t pio_arena_top(const struct pio_vector *vector, uint32_t rows) {

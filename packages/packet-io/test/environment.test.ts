@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { VECTOR_COLUMNS } from '@openvpnd/memory';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type NativeUdpLink, openUdpLink } from '../src/index.js';
 import { nativeAddon } from '../src/native-addon.js';
@@ -22,7 +23,7 @@ const USE_EVERYTHING = `
   }
   addon.udpAdopt(addon.socketOpen(false, 4, false), 9);
   addon.installKey('AES-128-GCM', new Uint8Array(16), new Uint8Array(8), new Uint8Array(4), true, false);
-  addon.registerVector(new Uint8Array(1024), new Uint32Array(9 * 4), new Uint32Array(8 * 4), 4, 32, 200, 256);
+  addon.registerVector(new Uint8Array(1024), new Uint32Array(${VECTOR_COLUMNS.length} * 4), new Uint32Array(8 * 4), 4, 32, 200, 256);
 `;
 
 const links: NativeUdpLink[] = [];

@@ -2,7 +2,15 @@ import './native-build.js';
 import { readFileSync } from 'node:fs';
 import type { AeadKeyOptions } from '@openvpnd/data-channel';
 import { describeAeadBackend } from '@openvpnd/data-channel/conformance';
-import { FATE_DROPPED, FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
+import {
+  FATE_DROPPED,
+  FATE_INNER,
+  FATE_OPEN,
+  FATE_SEAL,
+  FATE_TO_LINK,
+  PacketVector,
+  VECTOR_COLUMNS,
+} from '@openvpnd/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nativeBackend } from '../src/index.js';
@@ -128,7 +136,7 @@ describe('evp backend: a descriptor table that is wrong', () => {
   it('refuses to register arrays that do not hold the rows', () => {
     const addon = nativeAddon();
     const bytes = new Uint8Array(1024);
-    const table = new Uint32Array(9 * 4);
+    const table = new Uint32Array(VECTOR_COLUMNS.length * 4);
     const addresses = new Uint32Array(8 * 4);
     const good = [bytes, table, addresses, 4, 32, 200, 256] as const;
     const index = addon.registerVector(...good);

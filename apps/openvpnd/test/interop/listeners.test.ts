@@ -80,7 +80,7 @@ describe.skipIf(!ready)('one server on many sockets', () => {
 
   test('ipv6 leaves IPv4 out, and where the system has no IPv6 a wildcard is IPv4', () =>
     Lab.use(async (lab) => {
-      const site = await Site.create(lab, tls, { clients: 2 });
+      const site = await Site.create(lab, tls, { proto: 'udp6', clients: 2 });
       const strict = await site.startServer('openvpnd', ['local * 1194 udp', 'local * 1194 tcp', 'ipv6']);
       const [four, six] = [
         await site.startClient('openvpn', 0, ['connect-retry 1'], { proto: 'tcp4' }),

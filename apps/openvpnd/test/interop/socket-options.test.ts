@@ -85,6 +85,42 @@ describe.skipIf(!ready)('options of sockets', () => {
       }));
   }
 
+  for (const { server, client } of [
+    { server: 'openvpnd', client: 'openvpn' },
+    { server: 'openvpn', client: 'openvpnd' },
+  ] as const) {
+    for (const proto of ['udp4', 'udp6'] as const) {
+      test(`passtos shows the TOS of packets inside outside, ${proto}, server ${server}, client ${client}`, () =>
+        Lab.use(async (lab) => {
+          const site = await Site.create(lab, tls, { proto });
+          await site.startServer(server, server === 'openvpnd' ? ['passtos'] : []);
+          await site.connectClient(client, 0, client === 'openvpnd' ? ['passtos'] : []);
+          // Where the packets of ours arrive.
+          const place = server === 'openvpnd' ? site.clientPlaces[0] : site.serverPlace;
+          const port = server === 'openvpnd' ? 'src' : 'dst';
+          const sniffer = place.start('tcpdump', ['-lnvv', '-i', 'eth0', 'udp', port, 'port', '1194']);
+          await sniffer.waitForLine(/listening on/, 10_000);
+          const mark = proto === 'udp4' ? 'tos 0x' : 'class 0x';
+          for (const [inside, target] of [
+            ['b8', '10.8.0.1'],
+            ['48', 'fd08::1'],
+          ]) {
+            const pings = await site.clientPlaces[0].run(
+              'ping',
+              ['-c', '3', '-i', '0.2', '-Q', `0x${inside}`, target],
+              10_000,
+            );
+            expect(pings.status).toBe(0);
+            await sniffer.waitForLine(new RegExp(`${mark}${inside}`), 5000);
+          }
+          // And what says nothing goes as ever.
+          const from = sniffer.lines.length;
+          await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 });
+          await sniffer.waitForLine(proto === 'udp4' ? /tos 0x0,/ : /^(?!.*class 0x).*UDP/, 5000, from);
+        }));
+    }
+  }
+
   for (const proto of ['udp4', 'tcp4'] as const) {
     test(`sndbuf and rcvbuf that a stock server pushes count, ${proto}`, () =>
       Lab.use(async (lab) => {

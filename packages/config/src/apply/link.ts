@@ -220,6 +220,10 @@ export const LINK_HANDLERS: Handlers = {
     draft.tcpQueueLimit = numberAt(statement, 0);
     return undefined;
   },
+  passtos(draft) {
+    draft.passTos = true;
+    return undefined;
+  },
   'remote-random'(draft) {
     draft.remoteRandom = true;
     return undefined;

@@ -118,6 +118,8 @@ export interface LinkOptions {
   readonly connectRetryMax: number;
   /** `tcp-queue-limit`: data packets that wait for a full TCP connection; default 64. */
   readonly tcpQueueLimit: number;
+  /** `passtos`: UDP packets leave with the TOS, or traffic class, of the packet inside. */
+  readonly passTos: boolean;
 }
 
 /** What happens when the peer falls silent. */

@@ -163,7 +163,7 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     'Exit when less than this passes in so many seconds.',
   ),
   implemented('session-timeout', 'COMMON', ['TIMER'], [need('seconds', integer(0))], 'Exit after this time.'),
-  planned('passtos', 'RARE', ['GENERAL'], [], 'Copy the TOS field to the outside.'),
+  implemented('passtos', 'RARE', ['GENERAL'], [], 'Copy the TOS of packets inside to the UDP packets outside.'),
   planned('shaper', 'RARE', ['SHAPER'], [need('bytes', TEXT)], 'Bytes a second to send.'),
   implemented(
     'replay-window',
