@@ -1,11 +1,37 @@
 import './native-build.js';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { describeTunDevice, type TunDeviceWorld } from '@openvpnd/internal-mux/conformance';
 import { FATE_TO_DEVICE, PacketVector } from '@openvpnd/memory';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type NativeTunDevice, openTun, PacketIoError, type TunOffload, type TunOptions } from '../src/index.js';
+import { type NativeAddon, nativeAddon } from '../src/native-addon.js';
 import { describeInNamespace } from './namespace.js';
+
+const { EINVAL, EPERM } = constants.errno;
+
+/** Runs `work` on a system whose answers are these; undefined: the real one's. */
+function pretending<T>(
+  answers: {
+    readonly [name in 'tunOffload' | 'tunAttach']?: (
+      ...args: Parameters<NativeAddon[name]>
+    ) => ReturnType<NativeAddon[name]> | undefined;
+  },
+  work: () => T,
+): T {
+  const addon = nativeAddon() as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const before = Object.keys(answers).map((name) => [name, addon[name]] as const);
+  for (const [name, answer] of Object.entries(answers)) {
+    const real = addon[name];
+    addon[name] = (...args) => (answer as (...args: unknown[]) => unknown)(...args) ?? real(...args);
+  }
+  try {
+    return work();
+  } finally {
+    for (const [name, real] of before) addon[name] = real;
+  }
+}
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' });
@@ -38,6 +64,17 @@ describeInNamespace(import.meta.url, () => {
   for (const family of [4, 6] as const) {
     describeTunDevice(`packet-io, IPv${family}`, () => forwardingWorld(family));
     describeTunDevice(`packet-io with offloads, IPv${family}`, () => forwardingWorld(family, 'tso+uso'));
+    describeTunDevice(`packet-io with offloads of TCP, IPv${family}`, () => forwardingWorld(family, 'tso'));
+    describeTunDevice(`packet-io where the kernel has no offloads, IPv${family}`, () =>
+      pretending({ tunOffload: (_port, level) => (level === 0 ? undefined : -EINVAL) }, () =>
+        forwardingWorld(family, 'tso+uso'),
+      ),
+    );
+    describeTunDevice(`packet-io where devices refuse the header, IPv${family}`, () =>
+      pretending({ tunAttach: (_port, _name, vnet) => (vnet ? -EINVAL : undefined) }, () =>
+        forwardingWorld(family, 'tso+uso'),
+      ),
+    );
   }
 
   describe('native tun', () => {
@@ -49,6 +86,28 @@ describeInNamespace(import.meta.url, () => {
     };
     afterEach(() => {
       for (const device of devices.splice(0)) device.close();
+    });
+
+    it('takes of the offloads what the kernel gives', () => {
+      expect(tun().offload).toBe('none');
+      expect(tun({ offload: 'tso' }).offload).toBe('tso');
+      // Before Linux 6.2.
+      const noUso = pretending({ tunOffload: (_port, level) => (level === 2 ? -EINVAL : undefined) }, () =>
+        tun({ offload: 'tso+uso' }),
+      );
+      expect(noUso.offload).toBe('tso');
+      const none = pretending({ tunOffload: (_port, level) => (level === 0 ? undefined : -EINVAL) }, () =>
+        tun({ offload: 'tso+uso' }),
+      );
+      expect(none.offload).toBe('none');
+      const noHeader = pretending({ tunAttach: (_port, _name, vnet) => (vnet ? -EINVAL : undefined) }, () =>
+        tun({ offload: 'tso+uso' }),
+      );
+      expect(noHeader.offload).toBe('none');
+      // Whatever else is wrong is told.
+      expect(() => pretending({ tunAttach: () => -EPERM }, () => tun({ offload: 'tso' }))).toThrow(
+        expect.objectContaining({ code: 'ERR_TUN_OPEN', systemCode: 'EPERM' }),
+      );
     });
 
     it('takes the next free name, or the one that is asked for', () => {
