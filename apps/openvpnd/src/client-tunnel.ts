@@ -23,6 +23,7 @@ import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
 import { type OccFacts, occAnswer } from './occ-answer.js';
 import type { PeerPaths } from './peer-paths.js';
+import { RecursionGuard } from './recursion-guard.js';
 import type { ClientTraffic } from './statistics.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
 
@@ -69,6 +70,8 @@ export interface ClientTunnelOptions {
   readonly passTos: boolean;
   /** --auth-retry nointeract: try again after AUTH_FAILED instead of exiting. */
   readonly retryAfterAuthFailure: boolean;
+  /** --allow-recursive-routing. */
+  readonly allowRecursiveRouting: boolean;
   readonly log?: Log;
 }
 
@@ -82,6 +85,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #dataChannel: DataChannel;
   readonly #mux: ExternalMux;
   readonly #paths: PeerPaths;
+  readonly #recursionGuard: RecursionGuard | undefined;
   readonly #internalMux: InternalMux;
   #peer: PeerSettings;
   #keyUse: KeyUse;
@@ -109,6 +113,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
     this.#paths = options.paths;
+    this.#recursionGuard = options.allowRecursiveRouting
+      ? undefined
+      : new RecursionGuard(options.internalMux, options.log);
     this.#internalMux = options.internalMux;
   }
 
@@ -136,7 +143,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     }
     this.#dataChannel.openBatch(now, rx);
     for (const { address } of this.#mux.floated(rx)) {
-      if (this.#paths.handleFloated(address)) this.#options.log?.info('client.float');
+      if (!this.#paths.handleFloated(address)) continue;
+      this.#options.log?.info('client.float');
+      this.#watchRecursion();
     }
     this.#internalMux.checkBatch(rx);
     return join(actions, this.#handleSignals(now));
@@ -145,6 +154,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
     this.#internalMux.routeBatch(tx);
     if (this.#options.passTos) noteTrafficClass(tx);
+    this.#recursionGuard?.report();
     this.#dataChannel.sealBatch(now, tx);
     this.#mux.addressBatch(tx);
     return this.#handleSignals(now);
@@ -369,6 +379,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     this.#sessionEnd = now + imported.sessionTimeoutMs;
     this.#keyUse = { ...this.#keyUse, compression: imported.compression };
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    this.#watchRecursion();
     const actions = this.#execute(now, this.#multi.completePull(now, imported.negotiated));
     // Without a common cipher there will be no tunnel, and nothing is set up for it.
     return this.#ended ? actions : join([{ type: 'configure', imported }], actions);
@@ -404,7 +415,12 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
     if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
     this.#peer = imported.peer;
     this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    this.#watchRecursion();
     return [{ type: 'configure', imported }];
+  }
+
+  #watchRecursion(): void {
+    this.#recursionGuard?.watch(this.peerAddress, this.#options.stream ? 'tcp' : 'udp');
   }
 
   #handleSignals(now: Instant): readonly TunnelAction[] {

@@ -100,6 +100,7 @@ export function composeClient(parts: ClientParts): ComposedClient {
     sessionTimeoutMs: sessionTimeoutMs(options),
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
     exitNotify: entry.exitNotify,
+    allowRecursiveRouting: options.routes.allowRecursive,
     retryAfterAuthFailure: options.client?.authRetry === 'nointeract',
     log,
   });

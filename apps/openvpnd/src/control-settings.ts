@@ -77,6 +77,7 @@ export function controlSettings(options: Options, entry: ConnectionEntry, creden
     ...(credentials === undefined ? {} : { credentials }),
     peerPolicy: peerPolicy(options),
     tunMtu: entry.tunMtu,
+    singleSession: tls.singleSession,
     scheduledExitMs: SCHEDULED_EXIT_MS,
   };
 }

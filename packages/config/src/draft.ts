@@ -218,6 +218,8 @@ export interface Draft {
   renegBytes?: number;
   renegPackets?: number;
   pushPeerInfo?: boolean;
+  singleSession?: boolean;
+  allowRecursiveRouting?: boolean;
   genkey?: { type: KeyType; path: string | undefined; metadata: string | undefined };
   tlsCryptV2Verify?: string;
   tlsCryptV2MaxAgeDays?: number;

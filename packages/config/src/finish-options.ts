@@ -110,6 +110,7 @@ function finishDevice(draft: Draft): DeviceOptions {
 
 function finishRoutes(draft: Draft): RouteOptions {
   return {
+    allowRecursive: draft.allowRecursiveRouting ?? false,
     routes: draft.routes,
     routesIpv6: draft.routesIpv6,
     gateway: draft.routeGateway,
@@ -151,6 +152,7 @@ function finishTls(draft: Draft): TlsOptions {
       packets: draft.renegPackets ?? 0,
     },
     pushPeerInfo: draft.pushPeerInfo ?? false,
+    singleSession: draft.singleSession ?? false,
     clientKeyVerify: draft.tlsCryptV2Verify,
     clientKeyMaxAgeDays: draft.tlsCryptV2MaxAgeDays,
   };

@@ -175,6 +175,7 @@ function collect(draft: Draft): PulledOptions {
       metric: draft.routeMetric,
       delay: draft.routeDelay,
       noexec: false,
+      allowRecursive: false,
       redirect: draft.redirect,
     },
     dns: { dhcpOptions: draft.dhcpOptions, settings: draft.dnsSettings },

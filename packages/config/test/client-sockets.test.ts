@@ -156,6 +156,18 @@ describe('remotes', () => {
     expect(error(`${CLIENT}remote a\n${option} x\n`)).toContain(option);
   });
 
+  test('single-session and allow-recursive-routing', () => {
+    expect(read(`${CLIENT}remote a\n`)).toMatchObject({
+      tls: { singleSession: false },
+      routes: { allowRecursive: false },
+    });
+    expect(read(`${CLIENT}remote a\nsingle-session\nallow-recursive-routing\n`)).toMatchObject({
+      tls: { singleSession: true },
+      routes: { allowRecursive: true },
+    });
+    expect(error(`${CLIENT}remote a\nsingle-session 1\n`)).toContain('single-session');
+  });
+
   test('bind-policy and listen-backlog are for servers', () => {
     expect(error(`${CLIENT}remote a\nbind-policy all\n`)).toContain('--bind-policy requires --mode server');
     expect(error(`${CLIENT}remote a\nlisten-backlog 5\n`)).toContain('--listen-backlog requires --mode server');

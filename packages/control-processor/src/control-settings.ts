@@ -47,6 +47,8 @@ export interface ControlSettings {
   readonly peerId?: number;
   /** Server: pushed as `tun-mtu` to clients that sent IV_MTU. */
   readonly tunMtu: number;
+  /** --single-session: once a session has authenticated, no other may begin. Default: false. */
+  readonly singleSession?: boolean;
   /** Server: how long after AUTH_FAILED, RESTART or EXIT the peer is kept; 5000. */
   readonly scheduledExitMs: number;
 }

@@ -23,6 +23,8 @@ import type { AcceptedSession, TlsMultiOptions } from './tls-multi-options.js';
 import { TlsSession, type TlsSessionOptions } from './tls-session.js';
 
 const NOTHING: readonly ControlAction[] = [];
+/** Why a newcomer is refused with --single-session. */
+const SINGLE_SESSION = 'single session';
 
 /**
  * The control channel of one peer: its active session, an untrusted newcomer that may replace it, and the keys that
@@ -37,6 +39,8 @@ export class TlsMulti {
   readonly #conduct: SessionConduct;
   readonly #renegMs: number;
   #credentials: Credentials | undefined;
+  /** A session has come to its keys. */
+  #hadSession = false;
   #heardAt: Instant = Number.NEGATIVE_INFINITY;
 
   constructor(options: TlsMultiOptions) {
@@ -303,6 +307,7 @@ export class TlsMulti {
     if (this.#conduct.outcome.over) return NOTHING;
     input();
     if (!this.#conduct.outcome.over) this.#table.dataKeys.choose(now, this.#conduct.outcome.actions);
+    this.#hadSession ||= this.#table.dataKeys.ready;
     return this.#conduct.outcome.takeActions();
   }
 
@@ -367,6 +372,7 @@ export class TlsMulti {
 
   #refusalOfNewcomer(now: Instant, proven: boolean): string | undefined {
     if (this.#conduct.outcome.exitAt !== undefined) return 'exit is scheduled';
+    if (this.#options.settings.singleSession && this.#hadSession) return SINGLE_SESSION;
     return this.#table.admits(now, proven) ? undefined : 'newcomer is busy';
   }
 

@@ -64,6 +64,22 @@ describe('a peer that has lost its state', () => {
     expectData(world);
   });
 
+  test('has no second session with --single-session, where it would have one without', () => {
+    for (const singleSession of [true, false]) {
+      const world = new World({ server: { settings: { singleSession } } });
+      world.connect();
+      world.clock.advanceBy(3000);
+      const { client, server } = world;
+      const old = server.keys.get(0);
+      client.restart();
+      world.start();
+      world.clock.advanceBy(20_000);
+      expect(server.all('peer-initiated')).toHaveLength(singleSession ? 1 : 2);
+      if (singleSession) expect(server.keys.get(0)).toBe(old);
+      else expect(server.keys.get(0)).not.toBe(old);
+    }
+  });
+
   test('is dropped when it is refused, and the old session never notices', () => {
     const world = new World();
     world.connect();

@@ -8,6 +8,8 @@ export const INTERNAL_DROP_CODES = [
   'source',
   /** From a peer, with a link-local or unspecified source: systems send those unasked, so it tells nothing. */
   'unrouted-source',
+  /** From the device of a client, to its server by the tunnel's own transport: the system has routed the tunnel into itself. */
+  'recursive',
   /** A copy of a packet for many that the vector had no room for. */
   'copy',
 ] as const;

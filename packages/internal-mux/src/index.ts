@@ -17,6 +17,7 @@ export {
   prefixOf,
 } from './inner-address.js';
 export { type AddRouteResult, InternalMux, type InternalMuxOptions } from './internal-mux.js';
+export { OuterTransport } from './outer-transport.js';
 export type { DeviceReadiness, TunDevice } from './ports.js';
 export { PrefixTable } from './prefix-table.js';
 export { noteTrafficClass } from './traffic-class.js';

@@ -2,6 +2,7 @@ import { FATE_DROPPED, FATE_INNER, FATE_SEAL, FATE_TO_DEVICE, NO_SLOT, type Pack
 import { INTERNAL_DROP_CODES, type InternalDropCode } from './drop-code.js';
 import { formatPrefix, type InnerAddress, type Prefix, prefixOf } from './inner-address.js';
 import { destinationOffset, innerVersion, isForMany, isUnrouted, MALFORMED, sourceOffset } from './inner-header.js';
+import type { OuterTransport } from './outer-transport.js';
 import { PrefixTable } from './prefix-table.js';
 
 /** OpenVPN's `--max-routes-per-client`. */
@@ -41,6 +42,7 @@ export class InternalMux {
   #members: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   /** With whom the next packet for many begins: when there is no room for all, it shall not always be the same who miss it. */
   #turn = 0;
+  #transport: OuterTransport | undefined;
   readonly #drops: Float64Array<ArrayBuffer> = new Float64Array(INTERNAL_DROP_CODES.length);
 
   constructor(options: InternalMuxOptions) {
@@ -107,6 +109,11 @@ export class InternalMux {
     return (address.length === 4 ? this.#ipv4 : this.#ipv6).lookup(view, 0);
   }
 
+  /** Client: packets of this transport are dropped when they come from the device; undefined: none. OpenVPN: drop_if_recursive_routing(). */
+  guard(transport: OuterTransport | undefined): void {
+    this.#transport = transport;
+  }
+
   /** Finds the peer for each packet from the device: rows INNER become SEAL with their slot, or DROPPED. What is for many is copied into further rows. */
   routeBatch(tx: PacketVector): void {
     const rows = tx.count;
@@ -117,6 +124,10 @@ export class InternalMux {
       if (version === MALFORMED) {
         this.#drop(tx, row, DROP_MALFORMED);
       } else if (!this.#isServer) {
+        if (this.#transport?.carries(version, tx.view, at, tx.length[row])) {
+          this.#drop(tx, row, DROP_RECURSIVE);
+          continue;
+        }
         tx.slot[row] = 0;
         tx.fate[row] = FATE_SEAL;
       } else if (isForMany(version, tx.view, at + destinationOffset(version))) {
@@ -147,6 +158,11 @@ export class InternalMux {
       else if (!this.#isServer) rx.fate[row] = FATE_TO_DEVICE;
       else this.#checkRow(rx, row, version);
     }
+  }
+
+  /** How many packets were dropped for one reason, since the beginning. */
+  dropCount(code: InternalDropCode): number {
+    return this.#drops[INTERNAL_DROP_CODES.indexOf(code)];
   }
 
   /** How many packets were dropped for each reason, since the beginning. A copy. */
@@ -248,4 +264,5 @@ const DROP_MALFORMED = INTERNAL_DROP_CODES.indexOf('malformed');
 const DROP_NO_ROUTE = INTERNAL_DROP_CODES.indexOf('no-route');
 const DROP_SOURCE = INTERNAL_DROP_CODES.indexOf('source');
 const DROP_UNROUTED_SOURCE = INTERNAL_DROP_CODES.indexOf('unrouted-source');
+const DROP_RECURSIVE = INTERNAL_DROP_CODES.indexOf('recursive');
 const DROP_COPY = INTERNAL_DROP_CODES.indexOf('copy');

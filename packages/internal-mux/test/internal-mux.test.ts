@@ -3,6 +3,7 @@ import {
   type InternalDropCode,
   InternalMux,
   type InternalMuxOptions,
+  OuterTransport,
   type Prefix,
   parseInnerAddress,
   parsePrefix,
@@ -55,6 +56,44 @@ function fateOf(mux: InternalMux, bytes: Uint8Array, slot = NO_SLOT): [number, n
   }
   return [vector.fate[0], vector.slot[0]];
 }
+
+describe('InternalMux: a client whose tunnel is routed into itself', () => {
+  const outer = (address: string, protocol: 'udp' | 'tcp' = 'udp', port = 1194): OuterTransport =>
+    new OuterTransport({ address: parseInnerAddress(address) ?? new Uint8Array(4), protocol, port });
+  const toPort = (destination: string, destinationPort: number): Uint8Array => {
+    const bytes = packet(destination.includes(':') ? 'fd00::2' : '10.8.0.2', destination);
+    new DataView(bytes.buffer).setUint16(destination.includes(':') ? 42 : 22, destinationPort);
+    return bytes;
+  };
+
+  it.each(['192.0.2.1', '2001:db8::1'])('drops packets of the transport to %s, and nothing else', (server) => {
+    const mux = new InternalMux({ role: 'client' });
+    expect(fateOf(mux, toPort(server, 1194))).toEqual([FATE_SEAL, 0]);
+    mux.guard(outer(server));
+    expect(fateOf(mux, toPort(server, 1194))).toBe('recursive');
+    expect(mux.dropCount('recursive')).toBe(1);
+    // Another port, protocol or address on that machine or another is somebody's traffic.
+    expect(fateOf(mux, toPort(server, 53))).toEqual([FATE_SEAL, 0]);
+    expect(fateOf(mux, toPort(server === '192.0.2.1' ? '192.0.2.2' : '2001:db8::2', 1194))).toEqual([FATE_SEAL, 0]);
+    mux.guard(outer(server, 'tcp'));
+    expect(fateOf(mux, toPort(server, 1194))).toEqual([FATE_SEAL, 0]);
+    mux.guard(outer(server.includes(':') ? '192.0.2.1' : '2001:db8::1'));
+    expect(fateOf(mux, toPort(server, 1194))).toEqual([FATE_SEAL, 0]);
+    mux.guard(undefined);
+    expect(fateOf(mux, toPort(server, 1194))).toEqual([FATE_SEAL, 0]);
+  });
+
+  it('lets later fragments and packets without a port pass', () => {
+    const mux = new InternalMux({ role: 'client' });
+    mux.guard(outer('192.0.2.1'));
+    const fragment = toPort('192.0.2.1', 1194);
+    fragment[7] = 5;
+    expect(fateOf(mux, fragment)).toEqual([FATE_SEAL, 0]);
+    const short = toPort('192.0.2.1', 1194).slice(0, 22);
+    new DataView(short.buffer).setUint16(2, 22);
+    expect(fateOf(mux, short)).toEqual([FATE_SEAL, 0]);
+  });
+});
 
 describe('InternalMux: from the device', () => {
   it('finds the peer by the longest route', () => {

@@ -225,6 +225,11 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: ALWAYS,
     text: (f) => `TCP/UDP: No answer yet, trying another address of the server as well: ${f.to}`,
   },
+  'client.recursive-routing': {
+    verb: ALWAYS,
+    text: (f) => `Recursive routing detected, drop tun packet to ${f.to}`,
+    perSecond: 1,
+  },
   'client.auth-failed': { verb: ALWAYS, text: (f) => `AUTH: Received control message: ${f.text ?? 'AUTH_FAILED'}` },
   'client.server-poll-timeout': { verb: ALWAYS, text: () => 'Server poll timeout, restarting' },
   'client.exit-notify': { verb: ALWAYS, text: () => 'SIGTERM received, sending exit notification to peer' },

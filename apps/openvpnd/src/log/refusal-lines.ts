@@ -25,6 +25,9 @@ const REFUSALS: Readonly<Record<string, (from: string) => readonly string[]>> = 
     'tls-crypt-v2: the client key is older than --tls-crypt-v2-max-age, has no timestamp, or is another than the one that was judged',
     noClientKey(from),
   ],
+  'single session': (from) => [
+    `TLS Error: Cannot accept new session request from ${from} due to session context expire or --single-session [1]`,
+  ],
   'wrapped client key: authentication failed': (from) => [
     'tls_crypt_v2_unwrap_client_key: client key authentication error',
     'Can not unwrap tls-crypt-v2 client key',

@@ -14,6 +14,9 @@ import { type Program, startProgram, TestPki, UP, UP_TIMEOUT_MS } from './tunnel
 
 const ready = labReady('openvpn', 'ping');
 
+/** A hardware address that nobody has. */
+const NOBODY = '02:00:00:00:00:99';
+
 type Role = 'server' | 'client';
 
 /** Both ends in namespaces of their own, and who they are in TLS. */
@@ -43,6 +46,22 @@ class Points {
     const network = await lab.join([places.server, places.client]);
     const at = { server: network.addressesOf(places.server), client: network.addressesOf(places.client) };
     return new Points(lab, tls, peer, places, at);
+  }
+
+  /** What one end sends to that address of the other reaches nobody from now on. */
+  async blackhole(from: Role, address: string): Promise<void> {
+    const { device } = this.addresses[from];
+    await this.places[from].ip('neighbor', 'replace', address, 'lladdr', NOBODY, 'nud', 'permanent', 'dev', device);
+  }
+
+  /** Each end knows the other by a name with both of its addresses, IPv6 first. */
+  nameBoth(): void {
+    for (const [role, other] of [
+      ['server', 'client'],
+      ['client', 'server'],
+    ] as const) {
+      this.places[role].setHosts({ 'peer.test': [this.addresses[other].ipv6, this.addresses[other].ipv4] });
+    }
   }
 
   start(role: Role, program: Program, extra: readonly string[]): RunningProcess {
@@ -142,4 +161,111 @@ describe.skipIf(!ready)('sockets of two points', () => {
         }));
     }
   }
+
+  describe('seed: "Both peer bind on all sockets but iterate through the socket when trying to connect"', () => {
+    const use = (body: (points: Points) => Promise<void>): Promise<void> =>
+      Lab.use(async (lab) => body(await Points.create(lab, tls, peer)));
+
+    test('each end has a socket of each family, on its own port', () =>
+      use(async (points) => {
+        points.nameBoth();
+        const ends = (['server', 'client'] as const).map((role) =>
+          points.start(role, 'openvpnd', ['remote peer.test']),
+        );
+        await points.expectTunnel(ends);
+        for (const role of ['server', 'client'] as const) {
+          for (const family of ['-4', '-6']) {
+            const { stdout } = await points.places[role].run('ss', ['-Hnau', family, 'sport', '=', ':1194'], 5000);
+            expect(stdout.trim().split('\n')).toHaveLength(1);
+            expect(stdout).toContain(':1194');
+          }
+        }
+      }));
+
+    for (const direction of ['both ways', 'one way'] as const) {
+      test(`IPv6 is dead ${direction}: the two meet on IPv4 after 2 s`, () =>
+        use(async (points) => {
+          points.nameBoth();
+          await points.blackhole('client', points.addresses.server.ipv6);
+          if (direction === 'both ways') await points.blackhole('server', points.addresses.client.ipv6);
+          const begun = performance.now();
+          const ends = (['server', 'client'] as const).map((role) =>
+            points.start(role, 'openvpnd', ['remote peer.test']),
+          );
+          await points.expectTunnel(ends);
+          process.stdout.write(
+            `two points, IPv6 dead ${direction}: ${((performance.now() - begun) / 1000).toFixed(2)} s\n`,
+          );
+          for (const end of ends) expect(end.countLines(/SIGUSR1/)).toBe(0);
+        }));
+    }
+
+    for (const role of ['server', 'client'] as const) {
+      const other = role === 'server' ? 'client' : 'server';
+      test(`the stock program as the TLS ${role} listens on IPv4 alone: it is found there`, () =>
+        use(async (points) => {
+          points.nameBoth();
+          const stock = points.start(role, 'openvpn', ['proto udp4']);
+          await stock.waitForLine(LISTENING, UP_TIMEOUT_MS);
+          const ours = points.start(other, 'openvpnd', ['remote peer.test']);
+          await points.expectTunnel([stock, ours]);
+        }));
+
+      test(`the stock program as the TLS ${role} calls over IPv4, while we have sent to IPv6`, () =>
+        use(async (points) => {
+          points.nameBoth();
+          const ours = points.start(other, 'openvpnd', ['remote peer.test', 'connect-race 60000']);
+          await ours.waitForLine(/UDPv4 link remote/, UP_TIMEOUT_MS);
+          const stock = points.start(role, 'openvpn', [`remote ${points.addresses[other].ipv4}`, 'proto udp4']);
+          await points.expectTunnel([stock, ours]);
+        }));
+    }
+  });
+
+  test('seed: "explicit binding on a single IPv4 or IPv6 address for each side": one socket, no other family', () =>
+    Lab.use(async (lab) => {
+      const points = await Points.create(lab, tls, peer);
+      points.nameBoth();
+      const server = points.start('server', 'openvpnd', ['remote peer.test', `local ${points.addresses.server.ipv4}`]);
+      const client = points.start('client', 'openvpnd', ['remote peer.test', 'proto udp4']);
+      await points.expectTunnel([server, client]);
+      for (const role of ['server', 'client'] as const) {
+        const { stdout } = await points.places[role].run('ss', ['-Hnau', '-6'], 5000);
+        expect(stdout.trim()).toBe('');
+      }
+      expect(server.countLines(/WARNING: --local is IPv4 only; ignoring 1 IPv6 address/)).toBe(1);
+    }));
+
+  for (const server of ['openvpnd', 'openvpn'] as const) {
+    test(`seed: "introduce udp-server and udp-client": with ${server} at the other end`, () =>
+      Lab.use(async (lab) => {
+        const points = await Points.create(lab, tls, peer);
+        const at = points.addresses.server.ipv4;
+        const waiting = points.start('server', server, [server === 'openvpnd' ? 'proto udp-server' : 'proto udp4']);
+        await waiting.waitForLine(LISTENING, UP_TIMEOUT_MS);
+        const calling = points.start('client', 'openvpnd', ['proto udp-client', `remote ${at}`]);
+        await points.expectTunnel([waiting, calling]);
+        expect(calling.countLines(/link local: \(not bound\)/)).toBe(1);
+        // Both call it UDPv4 to each other, as ever.
+        for (const end of [waiting, calling]) expect(end.countLines(/is used inconsistently/)).toBe(0);
+      }));
+  }
+
+  test('who waits locks to the first authenticated peer: another one with a good certificate stays outside', () =>
+    Lab.use(async (lab) => {
+      const points = await Points.create(lab, tls, peer);
+      const waiting = points.start('server', 'openvpnd', []);
+      await waiting.waitForLine(LISTENING, UP_TIMEOUT_MS);
+      const at = points.addresses.server.ipv4;
+      const first = points.start('client', 'openvpn', [`remote ${at}`, 'nobind', 'proto udp4']);
+      await points.expectTunnel([waiting, first]);
+      const second = startProgram(points.places.client, 'openvpn', [
+        ...['--config', `${lab.directory}/client.conf`, '--dev-type', 'tun', '--dev', 'tun9'],
+        ...['--ifconfig', '10.9.9.2', '10.9.9.1', '--hand-window', '4'],
+      ]);
+      await second.waitForLine(/TLS handshake failed/, 20_000);
+      expect(second.countLines(UP)).toBe(0);
+      expect((await ping(points.places.client, '10.9.0.1', { count: 5, interval: 0.1 })).received).toBe(5);
+      expect(waiting.countLines(/SIGUSR1/)).toBe(0);
+    }));
 });

@@ -177,6 +177,10 @@ export const ROUTE_HANDLERS: Handlers = {
     draft.routeDelay = { seconds: numberAt(statement, 0), windowSeconds: numberAt(statement, 1, 30) };
     return undefined;
   },
+  'allow-recursive-routing'(draft) {
+    draft.allowRecursiveRouting = true;
+    return undefined;
+  },
   'route-noexec'(draft) {
     draft.routeNoexec = true;
     return undefined;

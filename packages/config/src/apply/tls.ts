@@ -131,6 +131,10 @@ export const TLS_HANDLERS: Handlers = {
     draft.tlsCryptV2MaxAgeDays = numberAt(statement, 0);
     return undefined;
   },
+  'single-session'(draft) {
+    draft.singleSession = true;
+    return undefined;
+  },
   'push-peer-info'(draft) {
     draft.pushPeerInfo = true;
     return undefined;

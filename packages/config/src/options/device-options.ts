@@ -73,6 +73,8 @@ export interface RedirectGateway {
 
 /** Options of routes. */
 export interface RouteOptions {
+  /** `allow-recursive-routing`: packets of our own transport that come from the device are not dropped. */
+  readonly allowRecursive: boolean;
   readonly routes: readonly Route[];
   readonly routesIpv6: readonly RouteIpv6[];
   /** `route-gateway`: an address or `dhcp`. */

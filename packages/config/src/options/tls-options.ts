@@ -52,6 +52,8 @@ export interface TlsOptions {
   readonly renegotiation: RenegotiationOptions;
   /** `push-peer-info`. */
   readonly pushPeerInfo: boolean;
+  /** `single-session`: no other session of a peer once one has authenticated. */
+  readonly singleSession: boolean;
   /** `tls-crypt-v2-verify`: a program with its arguments, as written. */
   readonly clientKeyVerify: string | undefined;
   /** `tls-crypt-v2-max-age`. */

@@ -114,7 +114,7 @@ export const DEVICE_OPTIONS: readonly OptionSpec[] = [
     'As redirect-gateway without changing the default gateway.',
   ),
   planned('allow-pull-fqdn', 'RARE', ['GENERAL'], [], 'Accept pushed names in place of addresses.'),
-  planned('allow-recursive-routing', 'RARE', ['GENERAL'], [], 'Do not drop tunnel packets inside the tunnel.'),
+  implemented('allow-recursive-routing', 'RARE', ['GENERAL'], [], 'Do not drop tunnel packets inside the tunnel.'),
   planned(
     'client-nat',
     'RARE',

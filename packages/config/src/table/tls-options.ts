@@ -199,7 +199,7 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     [need('packets', integer(0, Number.MAX_SAFE_INTEGER))],
     'Renegotiate after this many packets.',
   ),
-  planned('single-session', 'RARE', ['GENERAL'], [], 'Allow one session only.'),
+  implemented('single-session', 'RARE', ['GENERAL'], [], 'Allow one session only.'),
   planned('tls-exit', 'RARE', ['GENERAL'], [], 'Exit when a handshake fails.'),
   implemented(
     'auth-user-pass',
