@@ -121,7 +121,8 @@ async function measure(serverProgram, clientProgram) {
     const network = await lab.join([server, client]);
     if (row.segmentsOnWire) {
       const off = ['tx-udp-segmentation', 'off', 'tso', 'off', 'gso', 'off'];
-      for (const end of [server, client]) await end.run('ethtool', ['-K', network.addressesOf(end).device, ...off], 10_000);
+      for (const end of [server, client])
+        await end.run('ethtool', ['-K', network.addressesOf(end).device, ...off], 10_000);
     }
     const pki = await ThrowAwayPki.create();
     const shared = { proto: row.proto, device: DEVICE, ciphers: [row.cipher] };
