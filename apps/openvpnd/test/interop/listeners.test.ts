@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Lab, labReady, ping } from '@openvpnd/testkit/node';
+import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DAEMON, type Proto, Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -77,6 +77,37 @@ describe.skipIf(!ready)('one server on many sockets', () => {
         expect(server.countLines(STACK_TRACE)).toBe(0);
       }));
   }
+
+  test('seed: "bind to all returned results": a host name is listened at with all of its addresses, UDP and TCP; one that is not here is a warning', () =>
+    Lab.use(async (lab) => {
+      const site = await Site.create(lab, tls, { clients: 4 });
+      const hosts = `${lab.directory}/hosts`;
+      writeFileSync(hosts, '10.77.1.1 vpn.example\nfd77:1::1 vpn.example\n10.77.1.99 vpn.example\n');
+      const lines = ['local vpn.example 1194 udp', 'local vpn.example 1194 tcp'];
+      const ordinary = await site.startServer('openvpnd');
+      ordinary.signal('SIGTERM');
+      await ordinary.waitForEnd(10_000);
+      const config = readFileSync(`${lab.directory}/server-openvpnd.conf`, 'utf8');
+      const start = (extra: readonly string[]): RunningProcess => {
+        const file = `${lab.directory}/named-${extra.length}.conf`;
+        writeFileSync(file, [config, ...lines, ...extra, ''].join('\n'));
+        const command = `mount --bind ${hosts} /etc/hosts && exec "${process.execPath}" "${DAEMON}" --config "${file}"`;
+        return site.serverPlace.start('unshare', ['--mount', 'sh', '-c', command]);
+      };
+      const server = start([]);
+      await server.waitForLine(UP, UP_TIMEOUT_MS);
+      const clients = await Promise.all(
+        TRANSPORTS.map((proto, index) => site.startClient('openvpn', index, [], { proto })),
+      );
+      await Promise.all(clients.map((client) => client.waitForLine(UP, UP_TIMEOUT_MS)));
+      const refused = 'Socket bind failed on local address \\[AF_INET\\]10\\.77\\.1\\.99:1194';
+      expect(server.countLines(new RegExp(`WARNING: TCP/UDP: ${refused}`))).toBe(2);
+      server.signal('SIGTERM');
+      await server.waitForEnd(10_000);
+      const strict = start(['bind-policy all']);
+      expect((await strict.waitForEnd(10_000)).status).toBe(1);
+      expect(strict.countLines(new RegExp(`^(?!.*WARNING).*${refused}`))).toBe(1);
+    }));
 
   test('ipv6 leaves IPv4 out, and where the system has no IPv6 a wildcard is IPv4', () =>
     Lab.use(async (lab) => {
