@@ -72,14 +72,13 @@ export class ServerClients {
   ): Instance | undefined {
     const { log } = this.#options;
     const from = formatArrival(address, listener);
-    const there = this.#perListener.get(listener) ?? 0;
-    if (there >= listener.maxClients) {
-      log.warn('server.full', { maxClients: listener.maxClients, listener: listener.tag });
-      return undefined;
-    }
     // Only who has shown a cookie, or whose key is good, comes so far: a flood of strangers does not use it up.
     if (!(listener.connectLimit?.take(now) ?? true)) {
       log.warn('server.connect-frequency', { from: from.replace(/^\[AF_INET6?\]/, '') });
+      return undefined;
+    }
+    if (!this.#makeRoomAt(listener)) {
+      log.warn('server.full', { maxClients: listener.maxClients, listener: listener.tag });
       return undefined;
     }
     const protocol = this.#streams.has(address[ADDRESS_LINK]) ? 'tcp' : 'udp';
@@ -103,7 +102,7 @@ export class ServerClients {
     const instance = this.#multiContext.add(slot, peer);
     this.#mux.addPeer(slot, address);
     this.#dataChannel.addPeer(slot, this.#options.peer, now);
-    this.#perListener.set(listener, there + 1);
+    this.#count(listener, 1);
     return instance;
   }
 
@@ -224,11 +223,28 @@ export class ServerClients {
     return awake;
   }
 
+  /** Whether a newcomer fits into a listener's own limit: as in the whole server, the oldest who is half-open goes for it, if there is one. */
+  #makeRoomAt(listener: ServerListener): boolean {
+    if ((this.#perListener.get(listener) ?? 0) < listener.maxClients) return true;
+    let oldest: Instance | undefined;
+    for (const instance of this.#multiContext.instances()) {
+      if (instance.modules.listener !== listener || instance.state !== 'half-open') continue;
+      if (oldest === undefined || instance.since < oldest.since) oldest = instance;
+    }
+    if (oldest === undefined) return false;
+    this.remove(oldest);
+    return true;
+  }
+
+  #count(listener: ServerListener, more: 1 | -1): void {
+    this.#perListener.set(listener, (this.#perListener.get(listener) ?? 0) + more);
+  }
+
   /** Frees all that stands behind a slot. OpenVPN: multi_close_instance(). */
   #forget(instance: Instance): void {
     const { slot, modules: peer, address } = instance;
+    if (!peer.removed) this.#count(peer.listener, -1);
     peer.removed = true;
-    this.#perListener.set(peer.listener, (this.#perListener.get(peer.listener) ?? 0) - 1);
     if (instance.mode === 'CM_CHILD_TCP') this.#streams.markUnused(address[ADDRESS_LINK]);
     this.#deadlines.set(slot, NEVER);
     this.#awake.delete(slot);

@@ -78,6 +78,26 @@ describe('a server with several listeners', () => {
     world.until('connected', () => second.connected, 200);
   });
 
+  test('counts no client twice that had to make room for another', () => {
+    const world = new SimWorld({ seed: 1, conditions: { delayMs: 20 } });
+    const blocks = ['<listen>', 'port 1195', ...tlsCrypt(1), 'max-clients 2', '</listen>'];
+    const server = world.server({ config: ['max-clients 2', 'hand-window 20', ...blocks] });
+    // Half-open ones, which never answer again and have to go for each other and for those who do.
+    for (let ghosts = 0; ghosts < 5; ghosts += 1) {
+      const ghost = world.client(`ghost${ghosts}`, { config: at(1195, 1) });
+      const begun = (): boolean => server.modules.tunnel.status().some(({ clientId }) => clientId === ghosts);
+      world.until('begun', begun, 5);
+      ghost.kill();
+    }
+    expect(server.modules.tunnel.population).toEqual({ connected: 0, all: 2 });
+    const guests = [0, 1].map((number) => world.client(`guest${number}`, { config: at(1195, 1) }));
+    world.until('connected', () => guests.every(({ connected }) => connected), 120);
+    for (const guest of guests) guest.signal('SIGTERM');
+    world.until('gone', () => server.modules.tunnel.population.all === 0, 300);
+    const again = [0, 1].map((number) => world.client(`again${number}`, { config: at(1195, 1) }));
+    world.until('connected', () => again.every(({ connected }) => connected), 120);
+  });
+
   test('lets nobody float from one to another', () => {
     const world = new SimWorld({ seed: 1 });
     const server = world.server({ config: TWO });
