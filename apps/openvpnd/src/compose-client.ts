@@ -1,9 +1,10 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
+import { type AeadBackend, type AeadLimits, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
+import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
 import type { LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import type { ClientCredentials } from './client-credentials.js';
@@ -27,6 +28,8 @@ export interface ClientParts {
   readonly wraps: ControlWraps;
   readonly credentials: ClientCredentials;
   readonly backend: AeadBackend;
+  /** Other limits of a key than the real ones, for simulations. */
+  readonly aeadLimits?: AeadLimits;
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
   /** Asks the loop for a turn. Never called before the composition is returned. */
@@ -55,7 +58,13 @@ export function composeClient(parts: ClientParts): ComposedClient {
   const settings = controlSettings(options, entry, parts.credentials.current);
   const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
   const internalMux = new InternalMux({ role: 'client' });
-  const dataChannel = new DataChannel({ backend: parts.backend, maxPeers: 1, random });
+  const dataChannel = new DataChannel({
+    backend: parts.backend,
+    maxPeers: 1,
+    random,
+    epochDerivation: { nextEpochSecret, epochDataKey },
+    ...(parts.aeadLimits && { aeadLimits: parts.aeadLimits }),
+  });
   const tunnel = new ClientTunnel({
     passTos: options.link.passTos,
     multi: new TlsMulti({

@@ -2,9 +2,10 @@ import type { Frequency, Listener, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { DEFAULT_RESET_LIMIT, ResetLimit, type ResetLimitOptions, StatelessHandshake } from '@openvpnd/control-wrap';
-import { type AeadBackend, DataChannel } from '@openvpnd/data-channel';
+import { type AeadBackend, type AeadLimits, DataChannel } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
+import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { MultiContext, TopContext } from '@openvpnd/tunnel-state';
 import { ClientAddressing } from './client-addressing.js';
@@ -30,6 +31,8 @@ export interface ServerParts {
   /** Of each listener of the options, in their order. */
   readonly wraps: readonly ControlWraps[];
   readonly backend: AeadBackend;
+  /** Other limits of a key than the real ones, for simulations. */
+  readonly aeadLimits?: AeadLimits;
   readonly random: Random;
   readonly unixTime: (now: Instant) => number;
   readonly clientConfig: (commonName: string) => ClientConfigAnswer;
@@ -67,7 +70,13 @@ export function composeServer(parts: ServerParts): ComposedServer {
   const addressing = new ClientAddressing(options);
   const mux = new ExternalMux({ random, maxPeers, role: 'server' });
   const internalMux = new InternalMux({ role: 'server', clientToClient: server.clientToClient });
-  const dataChannel = new DataChannel({ backend: parts.backend, maxPeers, random });
+  const dataChannel = new DataChannel({
+    backend: parts.backend,
+    maxPeers,
+    random,
+    epochDerivation: { nextEpochSecret, epochDataKey },
+    ...(parts.aeadLimits && { aeadLimits: parts.aeadLimits }),
+  });
   const { connectFreq } = server;
   const sharedConnects = connectFreq === undefined ? undefined : new FrequencyLimit(connectFreq);
   const sharedResets = new ResetLimit(resetLimit(server.connectFreqInitial), random);

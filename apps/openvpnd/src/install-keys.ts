@@ -64,6 +64,7 @@ export function packetShape(
     digestBytes: findHmacDigest(use.auth)?.bytes ?? 0,
     mode: 'tls',
     peerId: action.peerId !== undefined,
+    epoch: action.epoch,
     stream: carrier.stream,
     socks: use.socks ?? false,
     compressionPrefix: use.compression !== undefined && !use.compression.endsWith('-v2'),
@@ -90,6 +91,7 @@ export function applyKeyAction(
         ...(peerId === undefined ? {} : { peerId }),
         ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6: carrier.ipv6 }, shape) }),
         auth: use.auth,
+        epoch: action.epoch,
       });
       // What fits into a packet depends on the cipher.
       if (use.fragment !== undefined) {

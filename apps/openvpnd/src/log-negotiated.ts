@@ -1,4 +1,4 @@
-import type { NegotiatedOptions } from '@openvpnd/control-processor';
+import { type NegotiatedOptions, protocolFlags } from '@openvpnd/control-processor';
 import { findHmacDigest, type PeerSettings } from '@openvpnd/data-channel';
 import { findDataCipher } from '@openvpnd/keygen';
 import type { Log } from '@openvpnd/sans-io';
@@ -35,10 +35,7 @@ export function logNegotiated(log: Log, options: NegotiatedOptions, surroundings
   if (inactive !== undefined)
     timers.push(`inactive ${inactive.ms / 1000}${inactive.bytes > 0 ? ` ${inactive.bytes}` : ''}`);
   if (timers.length > 0) log.info('data-channel.timers', { text: timers.join(', ') });
-  const flags: string[] = [];
-  if (options.ccExit) flags.push('cc-exit');
-  if (options.keyDerivation === 'tls-ekm') flags.push('tls-ekm');
-  if (options.dynamicTlsCrypt) flags.push('dyn-tls-crypt');
+  const flags = protocolFlags(options);
   const protocol: string[] = [];
   if (exitNotify > 0) protocol.push(`explicit-exit-notify ${exitNotify}`);
   if (flags.length > 0) protocol.push(`protocol-flags ${flags.join(' ')}`);

@@ -77,13 +77,14 @@ export type ControlAction =
   | { readonly type: 'negotiated'; readonly options: NegotiatedOptions }
   /**
    * Be ready to open the peer's packets under this key. `peerId` is what to put into our P_DATA_V2 headers, undefined for
-   * P_DATA_V1. The keys stay ours: they are zeroed when the matching `retire-keys` has been returned, so copy what is kept.
+   * P_DATA_V1; `epoch`: they are the beginning of epoch data keys. The keys stay ours: they are zeroed when the matching `retire-keys` has been returned, so copy what is kept.
    */
   | {
       readonly type: 'install-keys';
       readonly keyId: number;
       readonly keys: DataChannelKeys;
       readonly peerId: number | undefined;
+      readonly epoch: boolean;
     }
   /** From now on seal with this key, which is installed. */
   | { readonly type: 'send-with'; readonly keyId: number }

@@ -1,6 +1,7 @@
 import { earliest, type Instant, NEVER } from '@openvpnd/sans-io';
 import type { ControlAction } from './control-action.js';
 import type { KeyState } from './key-state.js';
+import type { NegotiatedOptions } from './negotiated-options.js';
 
 interface Installed {
   readonly keyState: KeyState;
@@ -31,13 +32,14 @@ export class DataKeys {
   }
 
   /** Makes the peer's packets under this key readable. A key with the same id, of an earlier session, goes. */
-  install(keyState: KeyState, peerId: number | undefined, out: ControlAction[]): void {
+  install(keyState: KeyState, negotiated: NegotiatedOptions, out: ControlAction[]): void {
     const { keys, keyId } = keyState;
     if (!keys || this.has(keyState)) return;
     const namesake = this.#installed.find((entry) => entry.keyState.keyId === keyId);
     if (namesake) this.retire(namesake.keyState, out);
     this.#installed.push({ keyState, inUse: false });
-    out.push({ type: 'install-keys', keyId, keys, peerId });
+    const { peerId, epochKeys } = negotiated;
+    out.push({ type: 'install-keys', keyId, keys, peerId, epoch: epochKeys });
   }
 
   /** Forgets a key, if it is installed, and zeroes it with everything else of its key state. */

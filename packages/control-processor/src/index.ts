@@ -25,6 +25,7 @@ export {
   peerSupportsNcp,
 } from './ncp.js';
 export type { NegotiatedOptions, ProtocolFlag } from './negotiated-options.js';
+export { protocolFlags } from './negotiation.js';
 export {
   cipherOfOptionsString,
   compareOptionsStrings,

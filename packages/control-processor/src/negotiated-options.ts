@@ -1,4 +1,4 @@
-/** A parameter of `protocol-flags`. `aead-epoch` is known but refused: epoch data keys are not implemented. */
+/** A parameter of `protocol-flags`. */
 export type ProtocolFlag = 'cc-exit' | 'tls-ekm' | 'dyn-tls-crypt' | 'aead-epoch';
 
 /** What both ends have agreed on for the data channel. OpenVPN prints it as `Data Channel: cipher …, peer-id: …`. */
@@ -14,4 +14,6 @@ export interface NegotiatedOptions {
   readonly migratedCompression?: 'stub-v2' | 'lzo-stub';
   /** Renegotiations run under dynamic tls-crypt. */
   readonly dynamicTlsCrypt: boolean;
+  /** Epoch data keys, for an AEAD cipher and with a peer id alone. */
+  readonly epochKeys: boolean;
 }

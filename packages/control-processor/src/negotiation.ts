@@ -1,4 +1,4 @@
-import { EKM_LABEL_P2P_PEER_ID, EKM_PEER_ID_BYTES, P2P_PEER_ID_WITHOUT_EKM } from '@openvpnd/keygen';
+import { EKM_LABEL_P2P_PEER_ID, EKM_PEER_ID_BYTES, findDataCipher, P2P_PEER_ID_WITHOUT_EKM } from '@openvpnd/keygen';
 import type { Log } from '@openvpnd/sans-io';
 import {
   IV_PROTO_CC_EXIT_NOTIFY,
@@ -20,6 +20,11 @@ import type { PulledOptions } from './pulled-options.js';
 /** A client must know protocol-flags to be told of dynamic tls-crypt. */
 const FLAGS_AND_DYNAMIC_TLS_CRYPT = IV_PROTO_CC_EXIT_NOTIFY | IV_PROTO_DYN_TLS_CRYPT;
 
+/** And of epoch keys, which P_DATA_V2 alone can carry. */
+const FLAGS_AND_EPOCH_KEYS = IV_PROTO_CC_EXIT_NOTIFY | IV_PROTO_DATA_V2 | IV_PROTO_DATA_EPOCH;
+
+const P2P_EPOCH_KEYS = IV_PROTO_DATA_V2 | IV_PROTO_DATA_EPOCH;
+
 /** What an AUTH_FAILED tells a client with which no cipher is shared. */
 export const NO_SHARED_CIPHER = 'Data channel cipher negotiation failed (no shared cipher)';
 
@@ -38,6 +43,7 @@ export function negotiateAsServer(
     keyDerivation: shared & IV_PROTO_TLS_KEY_EXPORT ? 'tls-ekm' : 'prf',
     ccExit: (shared & IV_PROTO_CC_EXIT_NOTIFY) !== 0,
     dynamicTlsCrypt: (shared & FLAGS_AND_DYNAMIC_TLS_CRYPT) === FLAGS_AND_DYNAMIC_TLS_CRYPT,
+    epochKeys: (shared & FLAGS_AND_EPOCH_KEYS) === FLAGS_AND_EPOCH_KEYS && isAead(cipher),
     ...(settings.compressMigrate && namesCompression(peer.optionsString)
       ? { migratedCompression: peer.peerInfo.get('IV_COMP_STUBv2') === '1' ? 'stub-v2' : 'lzo-stub' }
       : {}),
@@ -76,11 +82,26 @@ export function negotiatedPushOptions(
   const ekm = negotiated.keyDerivation === 'tls-ekm';
   // Only who knows EXIT knows protocol-flags; clients in between get the option of their own.
   if (negotiated.ccExit) {
-    options.push(`protocol-flags cc-exit${ekm ? ' tls-ekm' : ''}${negotiated.dynamicTlsCrypt ? ' dyn-tls-crypt' : ''}`);
+    options.push(`protocol-flags ${protocolFlags(negotiated).join(' ')}`);
   }
   if (ekm && !negotiated.ccExit) options.push('key-derivation tls-ekm');
   if (peerInfo.has('IV_MTU')) options.push(`tun-mtu ${settings.tunMtu}`);
   return options;
+}
+
+/** The flags of `protocol-flags`, in OpenVPN's order. */
+export function protocolFlags(negotiated: NegotiatedOptions): readonly ProtocolFlag[] {
+  const { ccExit, keyDerivation, dynamicTlsCrypt, epochKeys } = negotiated;
+  const flags: ProtocolFlag[] = [];
+  if (ccExit) flags.push('cc-exit');
+  if (keyDerivation === 'tls-ekm') flags.push('tls-ekm');
+  if (dynamicTlsCrypt) flags.push('dyn-tls-crypt');
+  if (epochKeys) flags.push('aead-epoch');
+  return flags;
+}
+
+function isAead(cipher: string): boolean {
+  return findDataCipher(cipher)?.kind === 'aead';
 }
 
 /** What must have been announced for a flag to be pushed. */
@@ -116,12 +137,19 @@ export function negotiateAsClient(
     return undefined;
   }
   log.info('ncp.chosen', { cipher: choice.cipher, how: choice.how });
+  const epochKeys = pulled.protocolFlags.includes('aead-epoch');
+  if (epochKeys && (pulled.peerId === undefined || !isAead(choice.cipher))) {
+    // There is no such packet format, and the server goes ahead with something.
+    log.error('push.unsupported-option', { option: 'protocol-flags aead-epoch without peer-id or an AEAD cipher' });
+    return undefined;
+  }
   return {
     cipher: choice.cipher,
     peerId: pulled.peerId,
     keyDerivation: pulled.keyDerivation,
     ccExit: pulled.protocolFlags.includes('cc-exit'),
     dynamicTlsCrypt: pulled.protocolFlags.includes('dyn-tls-crypt'),
+    epochKeys,
   };
 }
 
@@ -160,6 +188,7 @@ export function negotiatePointToPoint(
     keyDerivation: ekm ? 'tls-ekm' : 'prf',
     ccExit: (proto & IV_PROTO_CC_EXIT_NOTIFY) !== 0,
     dynamicTlsCrypt: (proto & IV_PROTO_DYN_TLS_CRYPT) !== 0,
+    epochKeys: (proto & P2P_EPOCH_KEYS) === P2P_EPOCH_KEYS && isAead(cipher),
   };
 }
 

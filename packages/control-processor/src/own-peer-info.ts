@@ -3,6 +3,7 @@ import {
   IV_PROTO_AUTH_FAIL_TEMP,
   IV_PROTO_AUTH_PENDING_KW,
   IV_PROTO_CC_EXIT_NOTIFY,
+  IV_PROTO_DATA_EPOCH,
   IV_PROTO_DATA_V2,
   IV_PROTO_DYN_TLS_CRYPT,
   IV_PROTO_NCP_P2P,
@@ -13,11 +14,11 @@ import {
 
 /**
  * The IV_PROTO bits that this implementation has in a role. The owner adds those that are its own (the `dns` option). A server
- * does not send its bits, it uses them to decide what it pushes. Not there, since not implemented: epoch keys.
+ * does not send its bits, it uses them to decide what it pushes.
  */
 export function ownIvProto(mode: 'p2mp' | 'p2p', options: { readonly exporter: boolean }): number {
   const ekm = options.exporter ? IV_PROTO_TLS_KEY_EXPORT | IV_PROTO_DYN_TLS_CRYPT : 0;
-  const both = IV_PROTO_DATA_V2 | IV_PROTO_CC_EXIT_NOTIFY | ekm;
+  const both = IV_PROTO_DATA_V2 | IV_PROTO_CC_EXIT_NOTIFY | IV_PROTO_DATA_EPOCH | ekm;
   if (mode === 'p2p') return both | IV_PROTO_NCP_P2P;
   return both | IV_PROTO_REQUEST_PUSH | IV_PROTO_AUTH_PENDING_KW | IV_PROTO_AUTH_FAIL_TEMP | IV_PROTO_PUSH_UPDATE;
 }

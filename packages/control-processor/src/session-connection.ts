@@ -214,7 +214,7 @@ export class SessionConnection {
       return false;
     }
     session.connectBy = NEVER;
-    table.dataKeys.install(keyState, negotiated.peerId, outcome.actions);
+    table.dataKeys.install(keyState, negotiated, outcome.actions);
     log.debug('data-channel.keys', { keyId: keyState.keyId, derivation: negotiated.keyDerivation });
     return true;
   }

@@ -1,5 +1,12 @@
 import { BLACKHOLE, fakeCertificate } from '@openvpnd/testkit';
-import { IV_PROTO_CC_EXIT_NOTIFY, IV_PROTO_TLS_KEY_EXPORT, opcodeOf, P_CONTROL_V1 } from '@openvpnd/wire';
+import {
+  IV_PROTO_CC_EXIT_NOTIFY,
+  IV_PROTO_DATA_EPOCH,
+  IV_PROTO_DATA_V2,
+  IV_PROTO_TLS_KEY_EXPORT,
+  opcodeOf,
+  P_CONTROL_V1,
+} from '@openvpnd/wire';
 import { describe, expect, test } from 'vitest';
 import { ownIvProto, readPulledOptions } from '../src/index.js';
 import { World } from './two-peers.js';
@@ -30,14 +37,16 @@ describe('a client and a server', () => {
       keyDerivation: 'tls-ekm',
       ccExit: true,
       dynamicTlsCrypt: true,
+      epochKeys: true,
     });
+    for (const end of [client, server]) expect(end.all('install-keys').map(({ epoch }) => epoch)).toEqual([true]);
     expectTraffic(world);
     expect(client.all('pull')[0]?.options).toEqual([
       'route 10.0.0.0 255.0.0.0',
       'ifconfig 10.8.0.2 255.255.255.0',
       'peer-id 5',
       'cipher AES-256-GCM',
-      'protocol-flags cc-exit tls-ekm dyn-tls-crypt',
+      'protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch',
       'tun-mtu 1500',
     ]);
     expect(client.all('connected')).toHaveLength(1);
@@ -63,6 +72,23 @@ describe('a client and a server', () => {
     const world = new World(changes);
     world.connect();
     expect(world.client.multi.negotiated?.keyDerivation).toBe('prf');
+    expectTraffic(world);
+  });
+
+  test.each([
+    ['the client does not know them', { client: { settings: { ivProto: ALL & ~IV_PROTO_DATA_EPOCH } } }],
+    ['the server does not know them', { server: { settings: { ivProto: ALL & ~IV_PROTO_DATA_EPOCH } } }],
+    ['the client does not know protocol-flags', { client: { settings: { ivProto: ALL & ~IV_PROTO_CC_EXIT_NOTIFY } } }],
+    ['there is no peer id', { client: { settings: { ivProto: ALL & ~IV_PROTO_DATA_V2 } } }],
+    ['the cipher is no AEAD', { server: { settings: { dataCiphers: ['AES-256-CBC'] } } }],
+  ] as const)('no epoch keys where %s', (_name, changes) => {
+    const world = new World(changes);
+    world.connect();
+    for (const end of [world.client, world.server]) {
+      expect(end.multi.negotiated).toMatchObject({ epochKeys: false });
+      expect(end.all('install-keys').map(({ epoch }) => epoch)).toEqual([false]);
+    }
+    expect(world.client.all('pull')[0]?.options.join()).not.toContain('aead-epoch');
     expectTraffic(world);
   });
 
@@ -307,7 +333,7 @@ describe('a client', () => {
 
   test.each([
     ['a cipher that it does not allow', 'cipher BF-CBC'],
-    ['epoch keys', 'protocol-flags cc-exit tls-ekm aead-epoch'],
+    ['epoch keys for a cipher that is no AEAD', 'cipher AES-256-CBC'],
     ['an unknown flag', 'protocol-flags cc-exit tls-ekm teleport'],
     ['an unknown derivation', 'key-derivation magic'],
     ['a peer id that is none', 'peer-id 99999999'],

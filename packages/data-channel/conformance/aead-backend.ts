@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { epochDataKey } from '@openvpnd/keygen';
 import { FATE_DROPPED, FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, NO_KEY, PacketVector } from '@openvpnd/memory';
+import { Secret } from '@openvpnd/sans-io';
 import { describe, expect, it } from 'vitest';
-import type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from '../src/ports.js';
+import type { AeadBackend, AeadKeyHandle, AeadKeyOptions, AeadLayout } from '../src/ports.js';
 
 type CipherName = AeadKeyOptions['cipher'];
 
@@ -29,6 +31,32 @@ const VECTORS: readonly AeadVector[] = JSON.parse(
   readFileSync(new URL('../test/vectors/data_aead.json', import.meta.url), 'utf8'),
 ).vectors;
 
+interface EpochVector {
+  readonly id: string;
+  readonly inputs: {
+    readonly cipher: CipherName;
+    /** Secret of the epoch, or of the first one, in which these packets are. */
+    readonly E_epoch?: string;
+    readonly E1?: string;
+    readonly packet?: string;
+    readonly header?: string;
+    readonly epoch?: number;
+    readonly counter?: number;
+    readonly plaintext?: string;
+  };
+  readonly expected: {
+    readonly packet?: string;
+    readonly plaintext?: string;
+    readonly epoch?: number;
+    readonly counter?: number;
+  };
+}
+
+/** Packets of epochs. The other vectors of the file are about how epochs follow each other. */
+const EPOCH_VECTORS: readonly EpochVector[] = JSON.parse(
+  readFileSync(new URL('../test/vectors/epoch.json', import.meta.url), 'utf8'),
+).vectors.filter(({ id }: EpochVector) => id.startsWith('captured-') || id.startsWith('comp-'));
+
 const CIPHERS: readonly (readonly [CipherName, number])[] = [
   ['AES-128-GCM', 16],
   ['AES-192-GCM', 24],
@@ -36,8 +64,20 @@ const CIPHERS: readonly (readonly [CipherName, number])[] = [
   ['CHACHA20-POLY1305', 32],
 ];
 
-/** Opcode 9 (P_DATA_V2) with key id 2 and peer id 0x010203, and opcode 6 (P_DATA_V1) with key id 2. */
-const PREFIXES: readonly Uint8Array[] = [Uint8Array.of(0x4a, 1, 2, 3), Uint8Array.of(0x32)];
+interface Form {
+  readonly name: string;
+  /** Opcode 9 (P_DATA_V2) with key id 2 and peer id 0x010203, or opcode 6 (P_DATA_V1) with key id 2. */
+  readonly prefix: Uint8Array;
+  readonly layout: AeadLayout;
+  /** What stands in front of the packet, and what behind it. */
+  readonly head: number;
+  readonly tail: number;
+}
+
+const V2: Form = { name: 'P_DATA_V2', prefix: Uint8Array.of(0x4a, 1, 2, 3), layout: 'short', head: 24, tail: 0 };
+const V1: Form = { name: 'P_DATA_V1', prefix: Uint8Array.of(0x32), layout: 'short', head: 21, tail: 0 };
+const EPOCH: Form = { name: 'P_DATA_V2 with epochs', prefix: V2.prefix, layout: 'epoch', head: 12, tail: 16 };
+const FORMS: readonly Form[] = [V2, V1, EPOCH];
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -62,9 +102,11 @@ interface Pair {
   readonly open: AeadKeyHandle;
 }
 
-function installPair(backend: AeadBackend, cipher: CipherName, prefix: Uint8Array, seed = 1): Pair {
+function installPair(backend: AeadBackend, cipher: CipherName, form: Form, seed = 1): Pair {
+  const { prefix, layout } = form;
   const keyBytes = CIPHERS.find(([name]) => name === cipher)?.[1] ?? 0;
-  const base = { cipher, key: pattern(keyBytes, seed), implicitIv: pattern(8, seed + 1) };
+  const implicitIv = pattern(layout === 'epoch' ? 12 : 8, seed + 1);
+  const base = { cipher, key: pattern(keyBytes, seed), implicitIv, layout };
   return {
     seal: backend.installKey({ ...base, direction: 'seal', prefix }),
     // Only the length of the prefix counts: a peer's packets carry another peer id than ours.
@@ -72,9 +114,17 @@ function installPair(backend: AeadBackend, cipher: CipherName, prefix: Uint8Arra
   };
 }
 
-function sealOne(backend: AeadBackend, key: AeadKeyHandle, packetId: number, plain: Uint8Array): Uint8Array {
+/** `packetIdHigh` counts for epochs. */
+function sealOne(
+  backend: AeadBackend,
+  key: AeadKeyHandle,
+  packetId: number,
+  plain: Uint8Array,
+  packetIdHigh = 0x0001_0000,
+): Uint8Array {
   const vector = makeVector();
   const row = append(vector, FATE_SEAL, key, plain, packetId);
+  vector.packetIdHigh[row] = packetIdHigh;
   backend.sealBatch(vector);
   expect(vector.fate[row]).toBe(FATE_TO_LINK);
   return Uint8Array.from(vector.packet(row));
@@ -97,6 +147,7 @@ function openOne(backend: AeadBackend, key: AeadKeyHandle, packet: Uint8Array): 
 export function describeAeadBackend(name: string, makeBackend: () => AeadBackend): void {
   describe(`AEAD backend ${name}`, () => {
     describeVectors(makeBackend);
+    describeEpochVectors(makeBackend);
     describeRefusals(makeBackend);
     describeBatches(makeBackend);
     describeKeys(makeBackend);
@@ -143,14 +194,42 @@ function describeVectors(makeBackend: () => AeadBackend): void {
   });
 }
 
+function describeEpochVectors(makeBackend: () => AeadBackend): void {
+  describe('known answers of epochs', () => {
+    for (const { id, inputs, expected } of EPOCH_VECTORS) {
+      it(`seals and opens ${id}`, () => {
+        const backend = makeBackend();
+        const keyBytes = CIPHERS.find(([name]) => name === inputs.cipher)?.[1] ?? 0;
+        const { cipherKey, iv } = epochDataKey(new Secret(hex(inputs.E_epoch ?? inputs.E1 ?? '')), keyBytes);
+        const packet = hex(inputs.packet ?? expected.packet ?? '');
+        const plain = hex(inputs.plaintext ?? expected.plaintext ?? '');
+        const epoch = inputs.epoch ?? expected.epoch ?? 0;
+        const counter = inputs.counter ?? expected.counter ?? 0;
+        const high = epoch * 0x1_0000 + Math.floor(counter / 0x1_0000_0000);
+        const low = counter % 0x1_0000_0000;
+        const base = { cipher: inputs.cipher, key: cipherKey.bytes, implicitIv: iv.bytes, layout: 'epoch' } as const;
+        const seal = backend.installKey({ ...base, direction: 'seal', prefix: packet.slice(0, 4) });
+        expect(toHex(sealOne(backend, seal, low, plain, high))).toBe(toHex(packet));
+        const open = backend.installKey({ ...base, direction: 'open', prefix: new Uint8Array(4) });
+        const rows = makeVector();
+        const row = append(rows, FATE_OPEN, open, packet);
+        backend.openBatch(rows);
+        expect(rows.fate[row]).toBe(FATE_INNER);
+        expect([rows.packetIdHigh[row], rows.packetIdLow[row]]).toEqual([high, low]);
+        expect(toHex(rows.packet(row))).toBe(toHex(plain));
+      });
+    }
+  });
+}
+
 function describeRefusals(makeBackend: () => AeadBackend): void {
   for (const [cipher] of CIPHERS) {
-    for (const prefix of PREFIXES) {
-      const version = prefix.length === 4 ? 'P_DATA_V2' : 'P_DATA_V1';
+    for (const form of FORMS) {
+      const version = form.name;
 
       it(`${cipher} ${version}: any changed byte that is authenticated makes the packet drop`, () => {
         const backend = makeBackend();
-        const pair = installPair(backend, cipher, prefix);
+        const pair = installPair(backend, cipher, form);
         const plain = pattern(33, 9);
         const packet = sealOne(backend, pair.seal, 0x01020304, plain);
         expect(openOne(backend, pair.open, packet)).toEqual(plain);
@@ -159,14 +238,14 @@ function describeRefusals(makeBackend: () => AeadBackend): void {
           changed[index] ^= 1 << (index % 8);
           const opened = openOne(backend, pair.open, changed);
           // The first byte of a P_DATA_V1 packet is not authenticated.
-          if (prefix.length === 1 && index === 0) expect(opened).toEqual(plain);
+          if (form === V1 && index === 0) expect(opened).toEqual(plain);
           else expect(opened).toBeUndefined();
         }
       });
 
       it(`${cipher} ${version}: a packet that is cut or grown drops`, () => {
         const backend = makeBackend();
-        const pair = installPair(backend, cipher, prefix);
+        const pair = installPair(backend, cipher, form);
         const packet = sealOne(backend, pair.seal, 7, pattern(3, 4));
         for (let length = 0; length < packet.length; length++) {
           expect(openOne(backend, pair.open, packet.subarray(0, length))).toBeUndefined();
@@ -177,14 +256,38 @@ function describeRefusals(makeBackend: () => AeadBackend): void {
     }
   }
 
+  it('a key with epochs needs the prefix and the IV of its layout, and room behind its packet', () => {
+    const backend = makeBackend();
+    const key = { cipher: 'AES-128-GCM', key: pattern(16, 1), direction: 'seal' } as const;
+    const epoch = { ...key, layout: 'epoch' } as const;
+    expect(() => backend.installKey({ ...epoch, implicitIv: pattern(8, 1), prefix: V2.prefix })).toThrow(RangeError);
+    expect(() => backend.installKey({ ...epoch, implicitIv: pattern(12, 1), prefix: V1.prefix })).toThrow(RangeError);
+    expect(() => backend.installKey({ ...key, implicitIv: pattern(12, 1), prefix: V2.prefix })).toThrow(RangeError);
+    const handle = backend.installKey({ ...epoch, implicitIv: pattern(12, 1), prefix: V2.prefix });
+    for (const [tailroom, fate] of [
+      [15, FATE_DROPPED],
+      [16, FATE_TO_LINK],
+    ]) {
+      // No row is longer than it says: 12, 100 and the tailroom are a multiple of 64.
+      const vector = new PacketVector({ capacity: 1, headroom: 12, packetBytes: 128 - 12 - tailroom, tailroom });
+      const row = append(vector, FATE_SEAL, handle, pattern(128 - 12 - tailroom, 3), 1);
+      vector.packetIdHigh[row] = 0x0001_0000;
+      const before = Array.from(vector.bytes);
+      backend.sealBatch(vector);
+      expect(vector.fate[row]).toBe(fate);
+      if (fate === FATE_DROPPED) expect(Array.from(vector.bytes)).toEqual(before);
+    }
+  });
+
   it('the key of another peer, cipher or version opens nothing', () => {
     const backend = makeBackend();
-    const mine = installPair(backend, 'AES-256-GCM', PREFIXES[0], 1);
+    const mine = installPair(backend, 'AES-256-GCM', V2, 1);
     const others = [
-      installPair(backend, 'AES-256-GCM', PREFIXES[0], 2),
-      installPair(backend, 'AES-128-GCM', PREFIXES[0], 1),
-      installPair(backend, 'CHACHA20-POLY1305', PREFIXES[0], 1),
-      installPair(backend, 'AES-256-GCM', PREFIXES[1], 1),
+      installPair(backend, 'AES-256-GCM', V2, 2),
+      installPair(backend, 'AES-128-GCM', V2, 1),
+      installPair(backend, 'CHACHA20-POLY1305', V2, 1),
+      installPair(backend, 'AES-256-GCM', V1, 1),
+      installPair(backend, 'AES-256-GCM', EPOCH, 1),
     ];
     const packet = sealOne(backend, mine.seal, 1, pattern(64, 3));
     for (const other of others) expect(openOne(backend, other.open, packet)).toBeUndefined();
@@ -193,7 +296,7 @@ function describeRefusals(makeBackend: () => AeadBackend): void {
 
   it('a key of one direction does not serve the other', () => {
     const backend = makeBackend();
-    const pair = installPair(backend, 'AES-128-GCM', PREFIXES[0]);
+    const pair = installPair(backend, 'AES-128-GCM', V2);
     const packet = sealOne(backend, pair.seal, 1, pattern(20, 3));
     expect(openOne(backend, pair.seal, packet)).toBeUndefined();
     const vector = makeVector();
@@ -207,7 +310,7 @@ function describeBatches(makeBackend: () => AeadBackend): void {
   it('works through a vector of many keys, sizes and versions in place', () => {
     const backend = makeBackend();
     const pairs = CIPHERS.flatMap(([cipher], index) =>
-      PREFIXES.map((prefix) => installPair(backend, cipher, prefix, index + 10)),
+      FORMS.map((form) => installPair(backend, cipher, form, index + 10)),
     );
     const count = 64;
     const tx = makeVector(count);
@@ -218,10 +321,10 @@ function describeBatches(makeBackend: () => AeadBackend): void {
     backend.sealBatch(tx);
     const rx = makeVector(count);
     for (let row = 0; row < count; row++) {
-      const prefixBytes = PREFIXES[row % PREFIXES.length].length;
+      const { head, tail } = FORMS[row % FORMS.length];
       expect(tx.fate[row]).toBe(FATE_TO_LINK);
-      expect(tx.offset[row]).toBe(starts[row] - prefixBytes - 20);
-      expect(tx.length[row]).toBe(1 + ((row * 211) % 1500) + prefixBytes + 20);
+      expect(tx.offset[row]).toBe(starts[row] - head);
+      expect(tx.length[row]).toBe(head + 1 + ((row * 211) % 1500) + tail);
       append(rx, FATE_OPEN, pairs[row % pairs.length].open, tx.packet(row));
     }
     // One of them is spoiled: its neighbours do not suffer.
@@ -236,14 +339,14 @@ function describeBatches(makeBackend: () => AeadBackend): void {
       expect(rx.fate[row]).toBe(FATE_INNER);
       expect(rx.slot[row]).toBe(5);
       expect(rx.packetIdLow[row]).toBe(row + 1);
-      expect(rx.offset[row]).toBe(arrived[row] + PREFIXES[row % PREFIXES.length].length + 20);
+      expect(rx.offset[row]).toBe(arrived[row] + FORMS[row % FORMS.length].head);
       expect(rx.packet(row)).toEqual(Uint8Array.from(pattern(1 + ((row * 211) % 1500), row)));
     }
   });
 
   it('leaves rows of other fates and rows without a key alone', () => {
     const backend = makeBackend();
-    const pair = installPair(backend, 'AES-256-GCM', PREFIXES[0]);
+    const pair = installPair(backend, 'AES-256-GCM', V2);
     const vector = makeVector(16);
     for (const fate of [0, 1, 2, 4, 6, 7]) append(vector, fate, pair.seal, pattern(40, fate));
     append(vector, FATE_SEAL, NO_KEY, pattern(40, 20));
@@ -265,7 +368,7 @@ function describeBatches(makeBackend: () => AeadBackend): void {
 
   it('writes the packet id as an unsigned number', () => {
     const backend = makeBackend();
-    const pair = installPair(backend, 'AES-256-GCM', PREFIXES[0]);
+    const pair = installPair(backend, 'AES-256-GCM', V2);
     const vector = makeVector();
     const packet = sealOne(backend, pair.seal, 0xfffffffe, pattern(5, 5));
     expect(toHex(packet.subarray(0, 8))).toBe('4a010203fffffffe');
@@ -293,8 +396,8 @@ function describeKeys(makeBackend: () => AeadBackend): void {
 
   it('rows with a retired key drop, in both directions; other keys go on', () => {
     const backend = makeBackend();
-    const gone = installPair(backend, 'AES-256-GCM', PREFIXES[0], 1);
-    const kept = installPair(backend, 'AES-256-GCM', PREFIXES[0], 2);
+    const gone = installPair(backend, 'AES-256-GCM', V2, 1);
+    const kept = installPair(backend, 'AES-256-GCM', V2, 2);
     const packet = sealOne(backend, gone.seal, 1, pattern(30, 1));
     backend.retireKey(gone.seal);
     backend.retireKey(gone.open);
@@ -309,7 +412,7 @@ function describeKeys(makeBackend: () => AeadBackend): void {
 
   it('a handle that never was given out drops its row, and retiring it or a key twice is harmless', () => {
     const backend = makeBackend();
-    const pair = installPair(backend, 'AES-128-GCM', PREFIXES[1]);
+    const pair = installPair(backend, 'AES-128-GCM', V1);
     backend.retireKey(123_456);
     backend.retireKey(pair.seal);
     backend.retireKey(pair.seal);
@@ -318,14 +421,14 @@ function describeKeys(makeBackend: () => AeadBackend): void {
       key: pattern(16, 5),
       implicitIv: pattern(8, 5),
       direction: 'seal',
-      prefix: PREFIXES[1],
+      prefix: V1.prefix,
     });
     const second = backend.installKey({
       cipher: 'AES-128-GCM',
       key: pattern(16, 6),
       implicitIv: pattern(8, 6),
       direction: 'seal',
-      prefix: PREFIXES[1],
+      prefix: V1.prefix,
     });
     expect(second).not.toBe(first);
     const vector = makeVector();
@@ -338,7 +441,7 @@ function describeKeys(makeBackend: () => AeadBackend): void {
 
   it('holds the keys of many peers', () => {
     const backend = makeBackend();
-    const pairs = Array.from({ length: 300 }, (_, seed) => installPair(backend, 'AES-128-GCM', PREFIXES[0], seed));
+    const pairs = Array.from({ length: 300 }, (_, seed) => installPair(backend, 'AES-128-GCM', V2, seed));
     for (let index = 0; index < pairs.length; index += 2) {
       backend.retireKey(pairs[index].seal);
       backend.retireKey(pairs[index].open);
@@ -366,7 +469,7 @@ function describeKeys(makeBackend: () => AeadBackend): void {
 
   it('the same packet under another id has other bytes; an empty one is a header', () => {
     const backend = makeBackend();
-    const pair = installPair(backend, 'CHACHA20-POLY1305', PREFIXES[0]);
+    const pair = installPair(backend, 'CHACHA20-POLY1305', V2);
     const one = sealOne(backend, pair.seal, 1, pattern(17, 1));
     const two = sealOne(backend, pair.seal, 2, pattern(17, 1));
     expect(toHex(one.subarray(24))).not.toBe(toHex(two.subarray(24)));

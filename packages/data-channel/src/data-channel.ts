@@ -4,7 +4,7 @@ import { earliest, type Instant, NEVER, type Random } from '@openvpnd/sans-io';
 import { firstByte, P_DATA_V1, P_DATA_V2, PING_PAYLOAD } from '@openvpnd/wire';
 import { type DataDrop, nameDrops } from './drops.js';
 import { EncryptThenMac } from './encrypt-then-mac.js';
-import { EpochCipher } from './epoch-cipher.js';
+import { EpochKeys } from './epoch-keys.js';
 import type { EpochDerivation } from './epoch-receive-keys.js';
 import { findHmacDigest } from './hmac-digest.js';
 import { AEAD_LIMITS, type AeadLimits, type InstallOptions, KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
@@ -72,6 +72,7 @@ export class DataChannel {
    */
   static readonly needs = { headroom: 98, tailroom: 17 } as const;
 
+  readonly #backend: AeadBackend;
   readonly #peers: PeerTable;
   readonly #open: OpenStage;
   readonly #seal: SealStage;
@@ -84,6 +85,7 @@ export class DataChannel {
 
   constructor(options: DataChannelOptions) {
     const { backend, maxPeers } = options;
+    this.#backend = backend;
     this.#peers = new PeerTable(backend, maxPeers, options.aeadLimits);
     this.#open = new OpenStage(backend, this.#peers);
     this.#seal = new SealStage(backend, this.#peers);
@@ -140,14 +142,13 @@ export class DataChannel {
     const entry = entryOf(slot, keyId);
     const prefix = prefixOf(keyId, options.peerId);
     const installation = installationOf(settings, options);
-    if (keys.cipher.kind === 'aead' && options.epoch !== true) {
-      this.#peers.keys.install(entry, keys, prefix, installation);
-    } else {
-      const cipher =
-        keys.cipher.kind === 'aead'
-          ? this.#epochCipher(keys, prefix, installation)
-          : this.#encryptThenMac(keys, prefix, installation, options.auth);
+    if (keys.cipher.kind !== 'aead') {
+      const cipher = this.#encryptThenMac(keys, prefix, installation, options.auth);
       this.#peers.keys.installRowCipher(entry, keys, cipher, installation);
+    } else if (options.epoch) {
+      this.#peers.keys.installEpochs(entry, keys, this.#epochKeys(keys, prefix, installation), installation);
+    } else {
+      this.#peers.keys.install(entry, keys, prefix, installation);
     }
     this.#peers.staticKey[slot] = 0;
     this.#peers.newestEntry[slot] = entry;
@@ -307,10 +308,17 @@ export class DataChannel {
     return new EncryptThenMac({ keys, digest, prefix, unixTime, replayWindow, random: this.#random });
   }
 
-  #epochCipher(keys: DataChannelKeys, prefix: Uint8Array, { replayWindow }: InstallOptions): EpochCipher {
+  #epochKeys(keys: DataChannelKeys, prefix: Uint8Array, { replayWindow }: InstallOptions): EpochKeys {
     const derivation = this.#epochDerivation;
     if (derivation === undefined) throw new TypeError('epoch keys need their derivation');
-    return new EpochCipher({ keys, prefix, derivation, replayWindow, limits: this.#aeadLimits });
+    return new EpochKeys({
+      backend: this.#backend,
+      keys,
+      prefix,
+      derivation,
+      replayWindow,
+      limits: this.#aeadLimits,
+    });
   }
 }
 

@@ -1,5 +1,7 @@
 import type { EpochDataKey, epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
+import { NO_KEY } from '@openvpnd/memory';
 import type { Secret } from '@openvpnd/sans-io';
+import type { AeadKeyHandle } from './ports.js';
 import { ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
 
 /** How one epoch's secret leads to the next and to a key: keygen's functions of these names. */
@@ -12,7 +14,10 @@ export interface EpochDerivation {
 export interface EpochReceiveKey {
   readonly epoch: number;
   readonly key: EpochDataKey;
-  readonly window: ReplayWindow;
+  /** From the first packet on that came in this epoch; NO_KEY before. */
+  handle: AeadKeyHandle;
+  /** From the first authentic packet on. */
+  window: ReplayWindow | undefined;
   /** Blocks and packets that it opened. */
   usage: number;
   /** Packets that it did not verify. */
@@ -30,6 +35,9 @@ export interface EpochReceiveKeysOptions {
   readonly firstSecret: Secret;
   readonly keyBytes: number;
   readonly replayWindow: ReplayWindowOptions;
+  /** Makes a key usable for opening. */
+  readonly installKey: (key: EpochDataKey) => AeadKeyHandle;
+  readonly retireKey: (handle: AeadKeyHandle) => void;
   /** Keys held beyond the current epoch; FUTURE_EPOCHS when missing. */
   readonly futureEpochs?: number;
 }
@@ -39,9 +47,7 @@ export interface EpochReceiveKeysOptions {
  * under a future key makes its epoch the current one. OpenVPN: epoch_data_keys_future, epoch_check_send_iterate().
  */
 export class EpochReceiveKeys {
-  readonly #derivation: EpochDerivation;
-  readonly #keyBytes: number;
-  readonly #replayWindow: ReplayWindowOptions;
+  readonly #options: EpochReceiveKeysOptions;
   readonly #futureEpochs: number;
   #current: EpochReceiveKey;
   #retiring: EpochReceiveKey | undefined;
@@ -52,9 +58,7 @@ export class EpochReceiveKeys {
   #secretIsOurs = false;
 
   constructor(options: EpochReceiveKeysOptions) {
-    this.#derivation = options.derivation;
-    this.#keyBytes = options.keyBytes;
-    this.#replayWindow = options.replayWindow;
+    this.#options = options;
     this.#futureEpochs = options.futureEpochs ?? FUTURE_EPOCHS;
     this.#secret = options.firstSecret;
     this.#current = this.#derive(1);
@@ -72,29 +76,42 @@ export class EpochReceiveKeys {
     return this.#future[epoch - this.#current.epoch - 1];
   }
 
+  /** What opens packets of that key. Most future keys are never needed: it is installed now. */
+  handleOf(key: EpochReceiveKey): AeadKeyHandle {
+    if (key.handle === NO_KEY) key.handle = this.#options.installKey(key.key);
+    return key.handle;
+  }
+
+  /** The ids that came in that epoch. */
+  windowOf(key: EpochReceiveKey): ReplayWindow {
+    key.window ??= new ReplayWindow(this.#options.replayWindow);
+    return key.window;
+  }
+
   /** A packet of this future epoch has verified: the ones before it are over, but for the current one, which retires. */
   moveTo(epoch: number): void {
     const steps = epoch - this.#current.epoch;
     const next = this.#future[steps - 1];
     if (next === undefined) throw new RangeError(`epoch ${epoch} is not a future one`);
-    zero(this.#retiring);
+    this.#forget(this.#retiring);
     this.#retiring = this.#current;
     this.#current = next;
-    for (const skipped of this.#future.splice(0, steps).slice(0, -1)) zero(skipped);
+    for (const skipped of this.#future.splice(0, steps).slice(0, -1)) this.#forget(skipped);
     this.#fill();
   }
 
   /** Overwrites all that was derived. */
   retire(): void {
-    for (const key of [this.#current, this.#retiring, ...this.#future]) zero(key);
+    for (const key of [this.#current, this.#retiring, ...this.#future]) this.#forget(key);
     if (this.#secretIsOurs) this.#secret.zero();
   }
 
   #fill(): void {
+    const { derivation } = this.#options;
     // Epochs near the end are not given out: by then the key is to be replaced.
     const last = Math.min(this.#current.epoch + this.#futureEpochs, LAST_EPOCH - 1 - this.#futureEpochs);
     for (let epoch = this.#current.epoch + this.#future.length + 1; epoch <= last; epoch++) {
-      const secret = this.#derivation.nextEpochSecret(this.#secret);
+      const secret = derivation.nextEpochSecret(this.#secret);
       if (this.#secretIsOurs) this.#secret.zero();
       this.#secret = secret;
       this.#secretIsOurs = true;
@@ -103,12 +120,15 @@ export class EpochReceiveKeys {
   }
 
   #derive(epoch: number): EpochReceiveKey {
-    const key = this.#derivation.epochDataKey(this.#secret, this.#keyBytes);
-    return { epoch, key, window: new ReplayWindow(this.#replayWindow), usage: 0, failures: 0 };
+    const key = this.#options.derivation.epochDataKey(this.#secret, this.#options.keyBytes);
+    return { epoch, key, handle: NO_KEY, window: undefined, usage: 0, failures: 0 };
   }
-}
 
-function zero(key: EpochReceiveKey | undefined): void {
-  key?.key.cipherKey.zero();
-  key?.key.iv.zero();
+  #forget(key: EpochReceiveKey | undefined): void {
+    if (key === undefined) return;
+    if (key.handle !== NO_KEY) this.#options.retireKey(key.handle);
+    key.handle = NO_KEY;
+    key.key.cipherKey.zero();
+    key.key.iv.zero();
+  }
 }

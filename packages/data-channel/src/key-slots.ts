@@ -1,6 +1,7 @@
 import type { DataChannelKeys, DirectionalKey } from '@openvpnd/keygen';
 import { NO_KEY } from '@openvpnd/memory';
 import { MAX_KEY_ID, P_DATA_V2 } from '@openvpnd/wire';
+import type { EpochKeys } from './epoch-keys.js';
 import { PACKET_ID_WRAP_TRIGGER } from './packet-id-counter.js';
 import type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';
 import { ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
@@ -43,6 +44,8 @@ export class KeySlots {
   /** The last packet id that was given out; 0 before the first. */
   readonly lastPacketId: Float64Array;
   readonly windows: (ReplayWindow | undefined)[];
+  /** The keys that are chains of keys of the backend. */
+  readonly epochKeys: (EpochKeys | undefined)[];
   /** The keys that the backend does not serve. */
   readonly rowCiphers: (RowCipher | undefined)[];
   /** How many of them there are. */
@@ -75,6 +78,7 @@ export class KeySlots {
     this.mss = new Uint16Array(entries);
     this.inUse = new Uint8Array(entries);
     this.windows = new Array<ReplayWindow | undefined>(entries).fill(undefined);
+    this.epochKeys = new Array<EpochKeys | undefined>(entries).fill(undefined);
     this.rowCiphers = new Array<RowCipher | undefined>(entries).fill(undefined);
     this.#keys = new Array<DataChannelKeys | undefined>(entries).fill(undefined);
     this.#sealUsage = new Float64Array(entries);
@@ -96,6 +100,12 @@ export class KeySlots {
     // ChaCha20-Poly1305 has no such limit.
     const { usage } = this.#aeadLimits;
     if (keys.cipher.blockBytes === BLOCK_BYTES) this.#usageTrigger[entry] = Math.floor((usage / 8) * 7);
+  }
+
+  /** Takes keys over of which there are epochs. */
+  installEpochs(entry: number, keys: DataChannelKeys, epochKeys: EpochKeys, options: InstallOptions): void {
+    this.#start(entry, keys, options);
+    this.epochKeys[entry] = epochKeys;
   }
 
   /** Takes keys over for which there is a cipher of our own. */
@@ -125,6 +135,8 @@ export class KeySlots {
     this.#keys[entry] = undefined;
     this.windows[entry] = undefined;
     if (this.rowCiphers[entry] !== undefined) this.rowCipherCount -= 1;
+    this.epochKeys[entry]?.retire();
+    this.epochKeys[entry] = undefined;
     this.rowCiphers[entry]?.retire();
     this.rowCiphers[entry] = undefined;
   }
@@ -135,8 +147,9 @@ export class KeySlots {
    */
   openHandle(entry: number, opcode: number): AeadKeyHandle {
     const keys = this.#keys[entry];
-    if (keys === undefined || this.rowCiphers[entry] !== undefined || this.#failures[entry] > this.#aeadLimits.failures)
-      return NO_KEY;
+    if (keys === undefined || this.#failures[entry] > this.#aeadLimits.failures) return NO_KEY;
+    // These choose by more than the opcode.
+    if (this.epochKeys[entry] !== undefined || this.rowCiphers[entry] !== undefined) return NO_KEY;
     const handles = opcode === P_DATA_V2 ? this.openHandleV2 : this.openHandleV1;
     if (handles[entry] === NO_KEY) {
       const prefix = new Uint8Array(opcode === P_DATA_V2 ? 4 : 1);
@@ -151,8 +164,8 @@ export class KeySlots {
     let bits = this.#countTraffic(entry, packets, wireBytes);
     if (this.#sealUsage[entry] > this.#usageTrigger[entry]) bits |= SIGNAL_AEAD_LIMIT;
     if (this.lastPacketId[entry] >= PACKET_ID_WRAP_TRIGGER) bits |= SIGNAL_PACKET_ID;
-    const rowCipher = this.rowCiphers[entry];
-    return rowCipher === undefined ? bits : bits | rowCipher.due;
+    const other = this.epochKeys[entry] ?? this.rowCiphers[entry];
+    return other === undefined ? bits : bits | other.due;
   }
 
   /** Counts an opened packet. @returns the signals that are due, as bits */
@@ -164,8 +177,8 @@ export class KeySlots {
 
   /** Counts a packet that did not verify; past the limit the key opens nothing more. @returns the signals that are due, as bits */
   countFailure(entry: number): number {
-    const rowCipher = this.rowCiphers[entry];
-    if (rowCipher !== undefined) return rowCipher.due;
+    const other = this.epochKeys[entry] ?? this.rowCiphers[entry];
+    if (other !== undefined) return other.due;
     this.#failures[entry] += 1;
     if (this.#failures[entry] > this.#aeadLimits.failures) {
       this.#retireHandle(this.openHandleV1, entry);

@@ -81,7 +81,7 @@ export class OpenStage {
       if (handle === NO_KEY) {
         if (peers.staticKey[slot] === 0) handle = keys.openHandle(entry, opcode);
         if (handle === NO_KEY) {
-          if (this.#openRow(vector, row, entry, opcode)) chosen += 1;
+          if (this.#chooseOther(vector, row, entry, opcode)) chosen += 1;
           continue;
         }
       }
@@ -93,9 +93,17 @@ export class OpenStage {
     return chosen;
   }
 
-  /** Opens a row whose key the backend does not serve. @returns whether there is such a key */
-  #openRow(vector: PacketVector, row: number, entryByOpcode: number, opcode: number): boolean {
+  /** Gives a row the key of its epoch, or opens it when the backend does not serve its key. @returns whether there is such a key */
+  #chooseOther(vector: PacketVector, row: number, entryByOpcode: number, opcode: number): boolean {
     const peers = this.#peers;
+    const epochKeys = peers.keys.epochKeys[entryByOpcode];
+    if (epochKeys !== undefined && peers.staticKey[vector.slot[row]] === 0) {
+      this.#scratch.entry[row] = entryByOpcode;
+      this.#scratch.bytes[row] = vector.length[row];
+      // Without a key the row stays as it is, and counts as not authentic.
+      if (opcode === P_DATA_V2) vector.key[row] = epochKeys.choose(vector, row);
+      return true;
+    }
     const isStatic = peers.staticKey[vector.slot[row]] === 1;
     const entry = isStatic ? vector.slot[row] * KEYS_PER_PEER : entryByOpcode;
     const cipher = peers.keys.rowCiphers[entry];
@@ -126,6 +134,7 @@ export class OpenStage {
       if (fate[row] !== FATE_INNER) {
         peers.drop(vector, row, DROP_NOT_AUTHENTIC);
         peers.counters.notAuthentic(slot);
+        keys.epochKeys[entry]?.countFailure(vector, row);
         peers.raise(slot, entry, keys.countFailure(entry));
         peers.refuse(now, slot, entry, 'not-authentic', 0, 0);
         continue;
@@ -138,7 +147,7 @@ export class OpenStage {
       if (verdict !== REPLAY_ACCEPTED) {
         peers.drop(vector, row, dropOf(verdict));
         peers.counters.replayed(slot);
-        peers.refuse(now, slot, entry, 'replay', packetIdLow[row], vector.packetIdHigh[row]);
+        this.#tellReplay(now, vector, row, entry);
         continue;
       }
       peers.timers.lastReceived[slot] = now;
@@ -180,8 +189,18 @@ export class OpenStage {
   }
 
   #acceptRow(now: Instant, vector: PacketVector, row: number, entry: number): ReplayVerdict {
+    const { epochKeys, rowCiphers } = this.#peers.keys;
+    return (epochKeys[entry] ?? rowCiphers[entry])?.accept(now, vector, row) ?? REPLAY_ZERO;
+  }
+
+  #tellReplay(now: Instant, vector: PacketVector, row: number, entry: number): void {
     const peers = this.#peers;
-    return peers.keys.rowCiphers[entry]?.accept(now, vector, row) ?? REPLAY_ZERO;
+    const slot = Math.floor(entry / KEYS_PER_PEER);
+    const low = vector.packetIdLow[row];
+    const high = vector.packetIdHigh[row];
+    // An epoch counts to 2^48; beside other ids stands the time of the series, if any.
+    if (peers.keys.epochKeys[entry] === undefined) peers.refuse(now, slot, entry, 'replay', low, high);
+    else peers.refuse(now, slot, entry, 'replay', (high & 0xffff) * 0x1_0000_0000 + low, 0);
   }
 
   #hearOcc(slot: number, vector: PacketVector, row: number): void {

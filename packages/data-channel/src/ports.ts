@@ -7,7 +7,7 @@ export interface AeadKeyOptions {
   readonly cipher: 'AES-128-GCM' | 'AES-192-GCM' | 'AES-256-GCM' | 'CHACHA20-POLY1305';
   /** 16, 24 or 32 bytes; copied. */
   readonly key: Uint8Array;
-  /** The last 8 bytes of the nonce, copied; the first 4 are the packet id. */
+  /** `short`: the last 8 bytes of the nonce; the first 4 are the packet id. `epoch`: 12 bytes, XORed with the packet id. Copied. */
   readonly implicitIv: Uint8Array;
   readonly direction: 'seal' | 'open';
   /**
@@ -15,11 +15,21 @@ export interface AeadKeyOptions {
    * the peer id, authenticated). For `open` only the length counts. Copied.
    */
   readonly prefix: Uint8Array;
+  /** How packets look, `short` when missing; see {@link AeadBackend}. An `epoch` key has a prefix of 4 bytes. */
+  readonly layout?: AeadLayout;
 }
 
+/** Form of a data packet: with the packet id of 4 bytes that all versions know, or as epoch data keys of OpenVPN 2.7 have it. */
+export type AeadLayout = 'short' | 'epoch';
+
 /**
- * Seals and opens AEAD data packets, a vector at a time, in place. Layout: prefix (1 or 4 bytes), packet id (4), tag (16),
- * ciphertext. Nonce: packet id and implicit IV. Additional data: prefix and packet id, or the packet id alone with a prefix of 1.
+ * Seals and opens AEAD data packets, a vector at a time, in place.
+ *
+ * | layout | packet | nonce | additional data |
+ * |---|---|---|---|
+ * | `short` | prefix (1 or 4), packet id (4), tag (16), ciphertext | packet id, implicit IV | prefix of 4, packet id |
+ * | `epoch` | prefix (4), packet id (8: epoch and counter), ciphertext, tag (16) | packet id and four zeros, XOR implicit IV | prefix, packet id |
+ *
  * An adapter implements it (node:crypto, native) and runs the conformance suite.
  */
 export interface AeadBackend {
@@ -35,12 +45,12 @@ export interface AeadBackend {
   /** Forgets and zeroes a key. Rows that still carry the handle fail. The handle may be given out again. */
   retireKey(handle: AeadKeyHandle): void;
   /**
-   * Each row with fate SEAL and a key: encrypts its packet with the id in `packetIdLow`, prepends prefix, id and tag (needs 24 bytes of
-   * headroom) and makes it TO_LINK. A row that fails (no such key) becomes DROPPED.
+   * Each row with fate SEAL and a key: encrypts its packet with the id in `packetIdLow` (`epoch`: and `packetIdHigh`), puts prefix, id and tag
+   * around it (needs 24 bytes of headroom; `epoch`: 12, and 16 of tailroom) and makes it TO_LINK. A row that fails (no such key) becomes DROPPED.
    */
   sealBatch(vector: PacketVector): void;
   /**
-   * Each row with fate OPEN and a key: verifies and decrypts; on success `packetIdLow` holds the id, offset and length the plaintext,
+   * Each row with fate OPEN and a key: verifies and decrypts; on success the columns hold id (`epoch`: in both words), offset and length of the plaintext,
    * and the fate is INNER. A packet that is too short or whose tag is wrong becomes DROPPED and its bytes are worth nothing.
    */
   openBatch(vector: PacketVector): void;

@@ -6,7 +6,7 @@ import type { ReplayVerdict } from './replay-window.js';
 export const ROW_SEALED = -1;
 
 /**
- * A key of a format that `AeadBackend` does not know: CBC with HMAC, no cipher, epoch keys. It works row by row, beside the backend's
+ * A key of a format that `AeadBackend` does not know: CBC with HMAC, no cipher. It works row by row, beside the backend's
  * vectors, so that AEAD packets pay nothing for its existence. It owns its packet ids and replay windows.
  */
 export interface RowCipher {

@@ -142,7 +142,7 @@ export class SealStage {
       if (peers.mss[slot] !== 0) clampMss(bytes, offset[row], length[row], peers.mss[slot]);
       rowBytes[row] = length[row];
       if (sealHandle[entry] === NO_KEY) {
-        if (this.#sealRow(now, vector, row, entry)) chosen += 1;
+        if (this.#chooseOther(now, vector, row, entry)) chosen += 1;
         continue;
       }
       // A super-packet takes an id for each of its segments.
@@ -160,9 +160,18 @@ export class SealStage {
     return chosen;
   }
 
-  /** Seals a row whose key the backend does not serve. @returns whether that worked */
-  #sealRow(now: Instant, vector: PacketVector, row: number, entry: number): boolean {
+  /** Gives a row the key of its epoch, or seals it when the backend does not serve its key. @returns whether that worked */
+  #chooseOther(now: Instant, vector: PacketVector, row: number, entry: number): boolean {
     const peers = this.#peers;
+    const epochKeys = peers.keys.epochKeys[entry];
+    if (epochKeys !== undefined) {
+      if (!epochKeys.reserve(vector, row)) {
+        peers.drop(vector, row, DROP_IDS_EXHAUSTED);
+        return false;
+      }
+      this.#scratch.entry[row] = entry;
+      return true;
+    }
     const result = peers.keys.rowCiphers[entry]?.seal(now, vector, row) ?? DROP_NO_SEND_KEY;
     if (result !== ROW_SEALED) {
       peers.drop(vector, row, result);
@@ -182,6 +191,7 @@ export class SealStage {
       if (entry === NO_ENTRY) continue;
       const slot = Math.floor(entry / KEYS_PER_PEER);
       key[row] = NO_KEY;
+      peers.keys.epochKeys[entry]?.releaseLeft();
       if (fate[row] !== FATE_TO_LINK) {
         peers.drop(vector, row, DROP_NOT_SEALED);
         continue;

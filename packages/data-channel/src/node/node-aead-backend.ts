@@ -3,6 +3,7 @@ import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, NO_KEY, type PacketVect
 import type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from '../ports.js';
 
 const PACKET_ID_BYTES = 4;
+const EPOCH_PACKET_ID_BYTES = 8;
 const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 const IMPLICIT_IV_BYTES = 8;
@@ -28,8 +29,11 @@ export class UnsupportedAeadError extends Error {
 interface InstalledKey {
   readonly algorithm: 'aes-128-gcm' | 'chacha20-poly1305';
   readonly seals: boolean;
+  readonly isEpoch: boolean;
   readonly key: Buffer;
-  /** The last eight bytes stay; the packet id is written in front of them for each packet. */
+  /** What the packet id is XORed with. Without epochs it has zeros there. */
+  readonly iv: Buffer;
+  /** Of the packet in work. */
   readonly nonce: Buffer;
   readonly prefix: Buffer;
 }
@@ -48,20 +52,26 @@ class NodeAeadBackend implements AeadBackend {
   readonly #free: AeadKeyHandle[] = [];
 
   installKey(options: AeadKeyOptions): AeadKeyHandle {
-    const { cipher, key, implicitIv, prefix } = options;
+    const { cipher, key, implicitIv, prefix, layout } = options;
+    const isEpoch = layout === 'epoch';
+    const ivBytes = isEpoch ? NONCE_BYTES : IMPLICIT_IV_BYTES;
     if (key.length !== KEY_BYTES[cipher]) throw new RangeError(`a key of ${cipher} has ${KEY_BYTES[cipher]} bytes`);
-    if (implicitIv.length !== IMPLICIT_IV_BYTES) throw new RangeError('an implicit IV has 8 bytes');
-    if (prefix.length !== 1 && prefix.length !== 4) throw new RangeError('a data packet prefix has 1 or 4 bytes');
+    if (implicitIv.length !== ivBytes) throw new RangeError(`an implicit IV has ${ivBytes} bytes`);
+    if (prefix.length !== 4 && (isEpoch || prefix.length !== 1)) {
+      throw new RangeError(`a data packet prefix has ${isEpoch ? '' : '1 or '}4 bytes`);
+    }
     const algorithm = cipher.toLowerCase() as InstalledKey['algorithm'];
     if (!getCiphers().includes(algorithm)) throw new UnsupportedAeadError(cipher);
-    const nonce = Buffer.alloc(NONCE_BYTES);
-    nonce.set(implicitIv, PACKET_ID_BYTES);
+    const iv = Buffer.alloc(NONCE_BYTES);
+    iv.set(implicitIv, NONCE_BYTES - ivBytes);
     const handle = this.#free.pop() ?? this.#keys.length;
     this.#keys[handle] = {
       algorithm,
       seals: options.direction === 'seal',
+      isEpoch,
       key: Buffer.from(key),
-      nonce,
+      iv,
+      nonce: Buffer.alloc(NONCE_BYTES),
       prefix: Buffer.from(prefix),
     };
     return handle;
@@ -71,6 +81,7 @@ class NodeAeadBackend implements AeadBackend {
     const key = this.#keys[handle];
     if (key === undefined) return;
     key.key.fill(0);
+    key.iv.fill(0);
     key.nonce.fill(0);
     this.#keys[handle] = undefined;
     this.#free.push(handle);
@@ -93,58 +104,80 @@ class NodeAeadBackend implements AeadBackend {
   }
 }
 
-/** False when the row has too little headroom. */
+/** False when the row has too little room around its packet. */
 function sealRow(vector: PacketVector, row: number, key: InstalledKey): boolean {
-  const { bytes } = vector;
+  const { bytes, view } = vector;
   const offset = vector.offset[row];
-  const length = vector.length[row];
-  const clearBytes = key.prefix.length + PACKET_ID_BYTES;
-  const start = offset - clearBytes - TAG_BYTES;
-  if (start < row * vector.strideBytes) return false;
+  const end = offset + vector.length[row];
+  const clearBytes = clearBytesOf(key);
+  const start = offset - clearBytes - (key.isEpoch ? 0 : TAG_BYTES);
+  const rowStart = row * vector.strideBytes;
+  if (start < rowStart || (key.isEpoch && end + TAG_BYTES > rowStart + vector.strideBytes)) return false;
+  const id = start + key.prefix.length;
   bytes.set(key.prefix, start);
-  vector.view.setUint32(start + key.prefix.length, vector.packetIdLow[row]);
-  key.nonce.writeUInt32BE(vector.packetIdLow[row], 0);
-  const cipher = createCipheriv(key.algorithm as 'aes-128-gcm', key.key, key.nonce, TAG_OPTIONS);
+  if (key.isEpoch) {
+    view.setUint32(id, vector.packetIdHigh[row]);
+    view.setUint32(id + PACKET_ID_BYTES, vector.packetIdLow[row]);
+  } else {
+    view.setUint32(id, vector.packetIdLow[row]);
+  }
+  const cipher = createCipheriv(key.algorithm as 'aes-128-gcm', key.key, nonceOf(bytes, id, key), TAG_OPTIONS);
   cipher.setAAD(additionalData(bytes, start, key));
-  bytes.set(cipher.update(bytes.subarray(offset, offset + length)), offset);
+  bytes.set(cipher.update(bytes.subarray(offset, end)), offset);
   cipher.final();
-  bytes.set(cipher.getAuthTag(), start + clearBytes);
+  bytes.set(cipher.getAuthTag(), key.isEpoch ? end : start + clearBytes);
   vector.offset[row] = start;
-  vector.length[row] = length + clearBytes + TAG_BYTES;
+  vector.length[row] = (key.isEpoch ? end + TAG_BYTES : end) - start;
   vector.fate[row] = FATE_TO_LINK;
   return true;
 }
 
 /** False when the packet is too short or its tag is wrong. */
 function openRow(vector: PacketVector, row: number, key: InstalledKey): boolean {
-  const { bytes } = vector;
+  const { bytes, view } = vector;
   const start = vector.offset[row];
-  const length = vector.length[row];
-  const clearBytes = key.prefix.length + PACKET_ID_BYTES;
-  const headerBytes = clearBytes + TAG_BYTES;
-  if (length <= headerBytes) return false;
-  const packetId = vector.view.getUint32(start + key.prefix.length);
-  key.nonce.writeUInt32BE(packetId, 0);
-  const decipher = createDecipheriv(key.algorithm as 'aes-128-gcm', key.key, key.nonce, TAG_OPTIONS);
+  const end = start + vector.length[row];
+  const clearBytes = clearBytesOf(key);
+  if (end - start <= clearBytes + TAG_BYTES) return false;
+  const id = start + key.prefix.length;
+  const tagStart = key.isEpoch ? end - TAG_BYTES : start + clearBytes;
+  const plainStart = key.isEpoch ? start + clearBytes : tagStart + TAG_BYTES;
+  const plainEnd = key.isEpoch ? tagStart : end;
+  const decipher = createDecipheriv(key.algorithm as 'aes-128-gcm', key.key, nonceOf(bytes, id, key), TAG_OPTIONS);
   decipher.setAAD(additionalData(bytes, start, key));
-  decipher.setAuthTag(bytes.subarray(start + clearBytes, start + headerBytes));
-  const plain = decipher.update(bytes.subarray(start + headerBytes, start + length));
+  decipher.setAuthTag(bytes.subarray(tagStart, tagStart + TAG_BYTES));
+  const plain = decipher.update(bytes.subarray(plainStart, plainEnd));
   try {
     decipher.final();
   } catch {
     // The only way in which final() tells that the tag is wrong.
     return false;
   }
-  bytes.set(plain, start + headerBytes);
-  vector.packetIdLow[row] = packetId;
-  vector.offset[row] = start + headerBytes;
-  vector.length[row] = length - headerBytes;
+  bytes.set(plain, plainStart);
+  if (key.isEpoch) vector.packetIdHigh[row] = view.getUint32(id);
+  vector.packetIdLow[row] = view.getUint32(key.isEpoch ? id + PACKET_ID_BYTES : id);
+  vector.offset[row] = plainStart;
+  vector.length[row] = plain.length;
   vector.fate[row] = FATE_INNER;
   return true;
 }
 
-/** P_DATA_V2 authenticates all that stands before the tag, P_DATA_V1 the packet id alone. */
+/** What stands before ciphertext and tag. */
+function clearBytesOf(key: InstalledKey): number {
+  return key.prefix.length + (key.isEpoch ? EPOCH_PACKET_ID_BYTES : PACKET_ID_BYTES);
+}
+
+/** Of a packet whose id stands at `id`. Borrowed until the next one. */
+function nonceOf(bytes: Uint8Array, id: number, key: InstalledKey): Buffer {
+  const { iv, nonce } = key;
+  const idBytes = key.isEpoch ? EPOCH_PACKET_ID_BYTES : PACKET_ID_BYTES;
+  for (let index = 0; index < NONCE_BYTES; index++)
+    nonce[index] = index < idBytes ? iv[index] ^ bytes[id + index] : iv[index];
+  return nonce;
+}
+
+/** P_DATA_V2 authenticates all that stands before ciphertext and tag, P_DATA_V1 the packet id alone. */
 function additionalData(bytes: Uint8Array, start: number, key: InstalledKey): Uint8Array {
   const from = key.prefix.length === 1 ? start + 1 : start;
-  return bytes.subarray(from, start + key.prefix.length + PACKET_ID_BYTES);
+  return bytes.subarray(from, start + clearBytesOf(key));
 }
