@@ -25,6 +25,8 @@ function expectTraffic(world: World): void {
   expect(client.undecipherable + server.undecipherable).toBe(0);
 }
 
+const CBC = { dataCiphers: ['AES-256-CBC'] };
+
 describe('a client and a server', () => {
   test('connect, agree and have each other’s keys', () => {
     const world = new World();
@@ -80,7 +82,13 @@ describe('a client and a server', () => {
     ['the server does not know them', { server: { settings: { ivProto: ALL & ~IV_PROTO_DATA_EPOCH } } }],
     ['the client does not know protocol-flags', { client: { settings: { ivProto: ALL & ~IV_PROTO_CC_EXIT_NOTIFY } } }],
     ['there is no peer id', { client: { settings: { ivProto: ALL & ~IV_PROTO_DATA_V2 } } }],
-    ['the cipher is no AEAD', { server: { settings: { dataCiphers: ['AES-256-CBC'] } } }],
+    [
+      'the cipher is no AEAD',
+      {
+        client: { settings: { ...CBC, peerInfo: `IV_CIPHERS=AES-256-CBC\nIV_PROTO=${ALL}\n` } },
+        server: { settings: CBC },
+      },
+    ],
   ] as const)('no epoch keys where %s', (_name, changes) => {
     const world = new World(changes);
     world.connect();

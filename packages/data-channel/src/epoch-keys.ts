@@ -93,10 +93,8 @@ export class EpochKeys {
 
   /** The signals that are due, as bits. */
   get due(): number {
-    return (
-      (this.#send.epoch >= EPOCH_TRIGGER ? SIGNAL_PACKET_ID : 0) |
-      (this.#send.usage > this.#usageLimit ? SIGNAL_AEAD_LIMIT : 0)
-    );
+    const isStuck = this.#send.usage > this.#usageLimit && this.#isFarAhead;
+    return (this.#send.epoch >= EPOCH_TRIGGER ? SIGNAL_PACKET_ID : 0) | (isStuck ? SIGNAL_AEAD_LIMIT : 0);
   }
 
   /** Gives a row that is to be sealed its key and its packet ids, one for each segment. False when there are none. */
@@ -165,11 +163,16 @@ export class EpochKeys {
   #isWorn(segments: number): boolean {
     const { current } = this.#receive;
     const send = this.#send;
-    if (send.epoch >= current.epoch + MAX_EPOCHS_AHEAD) return false;
+    if (this.#isFarAhead) return false;
     if (send.usage > this.#usageLimit || send.counter + segments > LAST_EPOCH_COUNTER) return true;
     // Going on makes the peer follow, which renews the key that is received with.
     if (send.epoch !== current.epoch) return false;
     return current.usage > this.#usageLimit || current.failures > this.#limits.failures / 2;
+  }
+
+  /** Whether the peer may not know the next epoch. */
+  get #isFarAhead(): boolean {
+    return this.#send.epoch >= this.#receive.current.epoch + MAX_EPOCHS_AHEAD;
   }
 
   #install(key: EpochDataKey, direction: AeadKeyOptions['direction']): AeadKeyHandle {

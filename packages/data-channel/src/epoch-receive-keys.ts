@@ -1,5 +1,4 @@
 import type { EpochDataKey, epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
-import { NO_KEY } from '@openvpnd/memory';
 import type { Secret } from '@openvpnd/sans-io';
 import type { AeadKeyHandle } from './ports.js';
 import { ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
@@ -14,8 +13,8 @@ export interface EpochDerivation {
 export interface EpochReceiveKey {
   readonly epoch: number;
   readonly key: EpochDataKey;
-  /** From the first packet on that came in this epoch; NO_KEY before. */
-  handle: AeadKeyHandle;
+  /** From the first packet on that came in this epoch. Not NO_KEY before that, which is no small integer: reading the field would allocate. */
+  handle: AeadKeyHandle | undefined;
   /** From the first authentic packet on. */
   window: ReplayWindow | undefined;
   /** Blocks and packets that it opened. */
@@ -78,7 +77,7 @@ export class EpochReceiveKeys {
 
   /** What opens packets of that key. Most future keys are never needed: it is installed now. */
   handleOf(key: EpochReceiveKey): AeadKeyHandle {
-    if (key.handle === NO_KEY) key.handle = this.#options.installKey(key.key);
+    key.handle ??= this.#options.installKey(key.key);
     return key.handle;
   }
 
@@ -121,13 +120,13 @@ export class EpochReceiveKeys {
 
   #derive(epoch: number): EpochReceiveKey {
     const key = this.#options.derivation.epochDataKey(this.#secret, this.#options.keyBytes);
-    return { epoch, key, handle: NO_KEY, window: undefined, usage: 0, failures: 0 };
+    return { epoch, key, handle: undefined, window: undefined, usage: 0, failures: 0 };
   }
 
   #forget(key: EpochReceiveKey | undefined): void {
     if (key === undefined) return;
-    if (key.handle !== NO_KEY) this.#options.retireKey(key.handle);
-    key.handle = NO_KEY;
+    if (key.handle !== undefined) this.#options.retireKey(key.handle);
+    key.handle = undefined;
     key.key.cipherKey.zero();
     key.key.iv.zero();
   }

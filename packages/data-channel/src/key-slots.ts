@@ -142,14 +142,12 @@ export class KeySlots {
   }
 
   /**
-   * The handle that opens packets of one version, made when the first of them comes: a peer sends either P_DATA_V1 or P_DATA_V2,
+   * The handle that opens packets of one version under a plain AEAD key, made when the first of them comes: a peer sends either P_DATA_V1 or P_DATA_V2,
    * and which one it does is not ours to know. NO_KEY when there is no such key.
    */
   openHandle(entry: number, opcode: number): AeadKeyHandle {
     const keys = this.#keys[entry];
     if (keys === undefined || this.#failures[entry] > this.#aeadLimits.failures) return NO_KEY;
-    // These choose by more than the opcode.
-    if (this.epochKeys[entry] !== undefined || this.rowCiphers[entry] !== undefined) return NO_KEY;
     const handles = opcode === P_DATA_V2 ? this.openHandleV2 : this.openHandleV1;
     if (handles[entry] === NO_KEY) {
       const prefix = new Uint8Array(opcode === P_DATA_V2 ? 4 : 1);

@@ -69,23 +69,21 @@ export class OpenStage {
       const first = bytes[offset[row]];
       const opcode = opcodeOf(first);
       const entry = slot * KEYS_PER_PEER + keyIdOf(first);
-      let handle = NO_KEY;
       if (opcode === P_DATA_V2) {
-        handle = keys.openHandleV2[entry];
+        key[row] = keys.openHandleV2[entry];
       } else if (opcode === P_DATA_V1) {
-        handle = keys.openHandleV1[entry];
-      } else if (peers.staticKey[slot] === 0) {
-        peers.drop(vector, row, DROP_NOT_DATA);
-        continue;
-      }
-      if (handle === NO_KEY) {
-        if (peers.staticKey[slot] === 0) handle = keys.openHandle(entry, opcode);
-        if (handle === NO_KEY) {
-          if (this.#chooseOther(vector, row, entry, opcode)) chosen += 1;
+        key[row] = keys.openHandleV1[entry];
+      } else {
+        if (peers.staticKey[slot] === 0) {
+          peers.drop(vector, row, DROP_NOT_DATA);
           continue;
         }
+        key[row] = NO_KEY;
       }
-      key[row] = handle;
+      if (key[row] === NO_KEY) {
+        if (this.#chooseOther(vector, row, entry, opcode)) chosen += 1;
+        continue;
+      }
       rowEntry[row] = entry;
       rowBytes[row] = length[row];
       chosen += 1;
@@ -93,26 +91,34 @@ export class OpenStage {
     return chosen;
   }
 
-  /** Gives a row the key of its epoch, or opens it when the backend does not serve its key. @returns whether there is such a key */
+  /**
+   * Gives a row its key at first sight of such a packet, or that of its epoch, or opens it when the backend does not serve its key.
+   *
+   * @returns whether there is one
+   */
   #chooseOther(vector: PacketVector, row: number, entryByOpcode: number, opcode: number): boolean {
     const peers = this.#peers;
-    const epochKeys = peers.keys.epochKeys[entryByOpcode];
-    if (epochKeys !== undefined && peers.staticKey[vector.slot[row]] === 0) {
-      this.#scratch.entry[row] = entryByOpcode;
-      this.#scratch.bytes[row] = vector.length[row];
+    const isStatic = peers.staticKey[vector.slot[row]] === 1;
+    const entry = isStatic ? vector.slot[row] * KEYS_PER_PEER : entryByOpcode;
+    this.#scratch.bytes[row] = vector.length[row];
+    const epochKeys = peers.keys.epochKeys[entry];
+    if (epochKeys !== undefined) {
+      this.#scratch.entry[row] = entry;
       // Without a key the row stays as it is, and counts as not authentic.
       if (opcode === P_DATA_V2) vector.key[row] = epochKeys.choose(vector, row);
       return true;
     }
-    const isStatic = peers.staticKey[vector.slot[row]] === 1;
-    const entry = isStatic ? vector.slot[row] * KEYS_PER_PEER : entryByOpcode;
     const cipher = peers.keys.rowCiphers[entry];
     if (cipher === undefined) {
-      peers.drop(vector, row, DROP_NO_KEY);
-      return false;
+      vector.key[row] = peers.keys.openHandle(entry, opcode);
+      if (vector.key[row] === NO_KEY) {
+        peers.drop(vector, row, DROP_NO_KEY);
+        return false;
+      }
+      this.#scratch.entry[row] = entry;
+      return true;
     }
     this.#scratch.entry[row] = entry;
-    this.#scratch.bytes[row] = vector.length[row];
     const prefixBytes = opcode === P_DATA_V2 ? DATA_V2_HEADER_BYTES : DATA_V1_HEADER_BYTES;
     if (cipher.open(vector, row, isStatic ? 0 : prefixBytes)) vector.fate[row] = FATE_INNER;
     return true;

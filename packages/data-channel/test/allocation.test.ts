@@ -12,7 +12,10 @@ const PACKETS = 10_000;
 const MEASUREMENTS = 20;
 
 describe('allocation', () => {
-  it('sealing and opening 10 000 packets allocates nothing for a packet', () => {
+  it.each([
+    ['sealing and opening', false],
+    ['sealing and opening under epoch keys', true],
+  ])('%s 10 000 packets allocates nothing for a packet', (_name, epoch) => {
     const settings = {
       pingMs: 10_000,
       silence: { ms: 60_000, signal: 'ping-restart' as const },
@@ -20,7 +23,7 @@ describe('allocation', () => {
       renegotiateBytes: 1e12,
       renegotiatePackets: 1e12,
     };
-    const { client, server } = twoEnds(settings, 5, 1300);
+    const { client, server } = twoEnds(settings, 5, 1300, epoch);
     const tx = makeVector(BATCH);
     const rx = makeVector(BATCH);
     const packet = payload(900);

@@ -1,4 +1,4 @@
-import { type DataChannelKeys, dataChannelKeys, findDataCipher } from '@openvpnd/keygen';
+import { type DataChannelKeys, dataChannelKeys, epochDataKey, findDataCipher, nextEpochSecret } from '@openvpnd/keygen';
 import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import { Secret } from '@openvpnd/sans-io';
 import { DataChannel, type DataKeyOptions, type DataSignal, type PeerSettings } from '../src/index.js';
@@ -24,13 +24,15 @@ export function twoEnds(
   settings: PeerSettings = {},
   peerId: number | null = 5,
   mss = 0,
+  epoch = false,
 ): {
   client: DataChannel;
   server: DataChannel;
 } {
-  const client = new DataChannel({ backend: new ClearBackend(), maxPeers: 8 });
-  const server = new DataChannel({ backend: new ClearBackend(), maxPeers: 8 });
-  const options: DataKeyOptions = peerId === null ? { mss } : { peerId, mss };
+  const epochDerivation = { nextEpochSecret, epochDataKey };
+  const client = new DataChannel({ backend: new ClearBackend(), maxPeers: 8, epochDerivation });
+  const server = new DataChannel({ backend: new ClearBackend(), maxPeers: 8, epochDerivation });
+  const options: DataKeyOptions = peerId === null ? { mss } : { peerId, mss, epoch };
   for (const [end, role] of [
     [client, 'client'],
     [server, 'server'],

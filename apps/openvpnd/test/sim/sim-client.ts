@@ -204,6 +204,7 @@ export class SimClient {
       wraps: this.#settings.wraps ?? controlWraps(this.options, entry),
       credentials: this.#credentials,
       backend: world.backend,
+      ...(world.aeadLimits && { aeadLimits: world.aeadLimits }),
       random: world.random.fork(id),
       unixTime: world.unixTime,
       wake: () => run.wake(),

@@ -70,6 +70,7 @@ export class SimServer {
         }),
       wraps: this.options.listeners.map((listener) => controlWraps(this.options, listener)),
       backend: world.backend,
+      ...(world.aeadLimits && { aeadLimits: world.aeadLimits }),
       random: world.random.fork(`server/${this.#incarnation}`),
       unixTime: world.unixTime,
       ...(passwords === undefined ? {} : { passwords }),

@@ -1,4 +1,4 @@
-import type { AeadBackend } from '@openvpnd/data-channel';
+import type { AeadBackend, AeadLimits } from '@openvpnd/data-channel';
 import { nodeAeadBackend } from '@openvpnd/data-channel/node';
 import type { Instant } from '@openvpnd/sans-io';
 import { type LinkConditions, SeededRandom, SimNetwork, type SimTun, VirtualClock } from '@openvpnd/testkit';
@@ -19,10 +19,17 @@ export class SimWorld {
   readonly journal: SimJournal = new SimJournal(this.clock);
   readonly traffic: Traffic = new Traffic(this.clock);
   readonly backend: AeadBackend = nodeAeadBackend();
+  /** Of everybody's keys; undefined: the real ones. */
+  readonly aeadLimits: AeadLimits | undefined;
 
   #hosts = 0;
 
-  constructor(options: { readonly seed: number; readonly conditions?: Partial<LinkConditions> }) {
+  constructor(options: {
+    readonly seed: number;
+    readonly conditions?: Partial<LinkConditions>;
+    readonly aeadLimits?: AeadLimits;
+  }) {
+    this.aeadLimits = options.aeadLimits;
     this.random = new SeededRandom(options.seed);
     const random = this.random.fork('network');
     this.network = new SimNetwork({ clock: this.clock, random, conditions: options.conditions });
