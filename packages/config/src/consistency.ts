@@ -15,6 +15,9 @@ export function findContradiction(
   connections: readonly ConnectionEntry[],
   listeners: readonly Listener[],
 ): string | undefined {
+  if (draft.server !== undefined && draft.staticKey !== undefined) {
+    return '--server and --secret cannot be used together (you must use SSL/TLS keys)';
+  }
   return (
     deviceProblem(draft) ??
     linkProblem(draft, connections) ??
@@ -53,6 +56,13 @@ export function findSuspicions(
   }
   if (connections.some(({ socket }) => socket.multihome) && connections.every(({ remote }) => remote !== undefined)) {
     warnings.push('NOTE: --multihome is for who waits for peers: it has no effect with --remote');
+  if (draft.mtuTest && [draft.entry, ...draft.blocks].some(({ fragment }) => fragment !== undefined)) {
+    warnings.push('WARNING: using --fragment and --mtu-test together may produce an inaccurate MTU test result');
+  }
+  if (draft.staticKey !== undefined && !draft.allowStaticKey) {
+    warnings.push(
+      'DEPRECATION: No tls-client or tls-server option in configuration detected. OpenVPN 2.7 will remove the functionality to run a VPN without TLS. See the examples section in the manual page for examples of a similar quick setup with peer-fingerprint.',
+    );
   }
   if (draft.mode === 'server') {
     if (draft.keepalive === undefined) warnings.push('WARNING: --keepalive option is missing from server config');
@@ -109,6 +119,7 @@ function linkProblem(draft: Draft, connections: readonly ConnectionEntry[]): str
     const { remote } = entry;
     const protocolProblem = sideProblem(draft, entry);
     if (protocolProblem !== undefined) return protocolProblem;
+    if (entry.protocol.transport === 'tcp' && draft.mtuTest) return '--mtu-test only makes sense with --proto udp';
     if (entry.protocol.transport === 'tcp' && entry.fragment !== undefined) {
       return '--fragment can only be used with --proto udp';
     }
@@ -215,7 +226,9 @@ function needsServer(draft: Draft): string | undefined {
 }
 
 function tlsProblem(draft: Draft): string | undefined {
-  if (draft.tlsClient && draft.tlsServer) return 'specify only one of --tls-server, --tls-client, or --secret';
+  const kinds = [draft.tlsClient, draft.tlsServer, draft.staticKey !== undefined].filter(Boolean);
+  if (kinds.length > 1) return 'specify only one of --tls-server, --tls-client, or --secret';
+  if (draft.staticKey !== undefined) return staticKeyProblem(draft);
   if (!draft.tlsClient && !draft.tlsServer) {
     return 'No tls-client or tls-server option in configuration detected: tunnels without TLS are not supported';
   }
@@ -226,6 +239,43 @@ function tlsProblem(draft: Draft): string | undefined {
     return "Compression is not allowed since allow-compression is set to 'stub-only'";
   }
   return certificateProblem(draft) ?? wrapProblem(draft);
+}
+
+/** Without TLS its options mean nothing. The names are OpenVPN's of inside. */
+function staticKeyProblem(draft: Draft): string | undefined {
+  const { files } = draft;
+  const { tlsAuth, tlsCrypt, tlsCryptV2 } = draft.entry;
+  const ofTls: readonly (readonly [name: string, value: unknown])[] = [
+    ['ca_file', files.ca],
+    ['dh_file', files.dh],
+    ['cert_file', files.cert],
+    ['priv_key_file', files.key],
+    ['pkcs12_file', files.pkcs12],
+    ['extra_certs_file', files['extra-certs']],
+    ['cipher_list', draft.cipherList],
+    ['cipher_list_tls13', draft.cipherSuites],
+    ['tls_groups', draft.groups],
+    ['verify_x509_name', draft.verifyX509Name],
+    ['tls_timeout', draft.retransmitSeconds],
+    ['renegotiate_bytes', draft.renegBytes],
+    ['renegotiate_packets', draft.renegPackets],
+    ['renegotiate_seconds', draft.renegSeconds],
+    ['handshake_window', draft.handshakeWindowSeconds],
+    ['transition_window', draft.transitionWindowSeconds],
+    ['tls_auth_file', tlsAuth],
+    ['tls_crypt_file', tlsCrypt],
+    ['tls_crypt_v2_file', tlsCryptV2],
+    ['push_peer_info', draft.pushPeerInfo],
+    ['crl_file', files['crl-verify']],
+    ['remote_cert_ku[0]', draft.remoteCertKu ?? draft.remoteCertTls],
+    ['remote_cert_eku', draft.remoteCertEku],
+    ['--pull', draft.pull],
+  ];
+  const wrong = ofTls.find(([, value]) => value !== undefined && value !== false);
+  return (
+    wrong &&
+    `Parameter ${wrong[0]} can only be specified in TLS-mode, i.e. where --tls-server or --tls-client is also specified.`
+  );
 }
 
 function certificateProblem(draft: Draft): string | undefined {

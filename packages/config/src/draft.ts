@@ -159,6 +159,7 @@ export interface Draft {
   tcpNoDelayMacro?: boolean;
   tcpQueueLimit?: number;
   passTos?: boolean;
+  mtuTest?: boolean;
   keepalive?: { interval: number; timeout: number };
   pingSeconds?: number;
   pingTimeout?: { seconds: number; action: 'restart' | 'exit' };
@@ -230,6 +231,9 @@ export interface Draft {
   // Data channel
   dataCiphers?: string;
   dataCiphersFallback?: string;
+  /** `secret`. */
+  staticKey?: FileSource;
+  allowStaticKey?: boolean;
   cipher?: string;
   auth?: string;
   compression?: { algorithm: CompressionAlgorithm | undefined; migrate: boolean; advertiseStubsOnly: boolean };

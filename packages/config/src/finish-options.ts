@@ -60,6 +60,7 @@ export function finishOptions(draft: Draft): Finished {
       connectRetryMax: draft.connectRetryMax || Number.POSITIVE_INFINITY,
       tcpQueueLimit: draft.tcpQueueLimit ?? 64,
       passTos: draft.passTos ?? false,
+      mtuTest: draft.mtuTest ?? false,
     },
     connections,
     listeners,
@@ -68,6 +69,7 @@ export function finishOptions(draft: Draft): Finished {
     routes: finishRoutes(draft),
     dns: { dhcpOptions: draft.dhcpOptions, settings: draft.dnsSettings },
     tls: finishTls(draft),
+    staticKey: draft.staticKey && { source: draft.staticKey, direction: draft.entry.keyDirection },
     dataChannel: finishDataChannel(draft),
     server: draft.mode === 'server' ? finishServer(draft) : undefined,
     client: draft.pull ? finishClient(draft) : undefined,
@@ -222,6 +224,8 @@ function finishClient(draft: Draft): ClientOptions {
 
 /** `cipher` alone chooses nothing since 2.6: who set it should know. */
 function cipherNotes(draft: Draft): readonly string[] {
+  // With a static key it does choose.
+  if (draft.staticKey !== undefined) return [];
   const list = draft.dataCiphers ?? DEFAULT_DATA_CIPHERS;
   const { cipher } = draft;
   const listed = cipher === undefined || list.toUpperCase().split(':').includes(cipher.toUpperCase());

@@ -61,7 +61,13 @@ export type {
   TransportOptions,
 } from './options/proxy-options.js';
 export type { ClientOptions, Frequency, PullFilter, ServerOptions } from './options/server-options.js';
-export type { DataChannelOptions, RenegotiationOptions, TlsOptions, TlsVersion } from './options/tls-options.js';
+export type {
+  DataChannelOptions,
+  RenegotiationOptions,
+  StaticKeyOptions,
+  TlsOptions,
+  TlsVersion,
+} from './options/tls-options.js';
 export { describeKind, type ParameterKind } from './parameter-kind.js';
 export { type OptionsResult, parseArguments, parseConfigText } from './parse-options.js';
 export type { Protocol } from './protocol.js';

@@ -4,6 +4,9 @@ import { parseConfigText } from '../src/index.js';
 const SERVER = 'dev tun\nca c.pem\ncert c.pem\nkey k.pem\ndh none\n';
 const CLIENT = 'dev tun\nca c.pem\ncert c.pem\nkey k.pem\n';
 
+/** A tunnel with a static key, without its end. */
+const SECRET = 'dev tun\nremote x\nifconfig 10.8.0.1 10.8.0.2\ncipher AES-256-CBC\nsecret k.pem\n';
+
 /** The first words of OpenVPN 2.6.14 about these configurations, taken from the running program. */
 const MESSAGES: readonly (readonly [config: string, words: string])[] = [
   ['server 10.8.0.0 255.255.255.0 nopol', 'Options error: error parsing --server: nopol is not a recognized flag'],
@@ -211,6 +214,14 @@ const MESSAGES: readonly (readonly [config: string, words: string])[] = [
     'client\ndev tun\nremote x\nca c.pem',
     'Options error: No client-side authentication method is specified.  You must use either --cert/--key, --pkcs12, or --auth-user-pass',
   ],
+  [`${SECRET}tls-client`, 'Options error: specify only one of --tls-server, --tls-client, or --secret'],
+  [`${SECRET}server 10.8.0.0 255.255.255.0`, 'Options error: --server and --secret cannot be used together'],
+  [`${SECRET}pull`, 'Options error: Parameter --pull can only be specified in TLS-mode'],
+  [`${SECRET}ca c.pem`, 'Options error: Parameter ca_file can only be specified in TLS-mode'],
+  [`${SECRET}tls-auth k.pem`, 'Options error: Parameter tls_auth_file can only be specified in TLS-mode'],
+  [`${SECRET}remote-cert-tls server`, 'Options error: Parameter remote_cert_ku[0] can only be specified in TLS-mode'],
+  [`${SECRET}reneg-sec 60`, 'Options error: Parameter renegotiate_seconds can only be specified in TLS-mode'],
+  [`${SECRET}proto tcp-client\nmtu-test`, 'Options error: --mtu-test only makes sense with --proto udp'],
 ];
 
 /** Here OpenVPN has the same words, but stumbles over a consequence of the mistake before it comes to them. */

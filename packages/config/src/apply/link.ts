@@ -203,6 +203,10 @@ export const ENTRY_HANDLERS: Handlers = {
 
 /** Options of the link for all entries. */
 export const LINK_HANDLERS: Handlers = {
+  'mtu-test'(draft) {
+    draft.mtuTest = true;
+    return undefined;
+  },
   remote(draft, statement) {
     const [host = '', port, protocol] = statement.parameters;
     draft.remotes.push({

@@ -211,6 +211,17 @@ export const CRYPTO_HANDLERS: Handlers = {
     draft.cipher = textAt(statement, 0);
     return undefined;
   },
+  secret(draft, statement) {
+    draft.warnings.push('DEPRECATED OPTION: The option --secret is deprecated.');
+    draft.staticKey = fileSource(statement);
+    const direction = statement.inline ? undefined : statement.parameters[1];
+    if (direction !== undefined) draft.entry.keyDirection = direction === '1' ? 1 : 0;
+    return undefined;
+  },
+  'allow-deprecated-insecure-static-crypto'(draft) {
+    draft.allowStaticKey = true;
+    return undefined;
+  },
   auth(draft, statement) {
     draft.auth = textAt(statement, 0);
     return undefined;

@@ -120,6 +120,8 @@ export interface LinkOptions {
   readonly tcpQueueLimit: number;
   /** `passtos`: UDP packets leave with the TOS, or traffic class, of the packet inside. */
   readonly passTos: boolean;
+  /** `mtu-test`. */
+  readonly mtuTest: boolean;
 }
 
 /** What happens when the peer falls silent. */

@@ -3,7 +3,7 @@ import type { DeviceOptions, DnsOptions, RouteOptions } from './device-options.j
 import type { Listener } from './listener.js';
 import type { LogOptions, ProcessOptions } from './process-options.js';
 import type { ClientOptions, ServerOptions } from './server-options.js';
-import type { DataChannelOptions, TlsOptions } from './tls-options.js';
+import type { DataChannelOptions, StaticKeyOptions, TlsOptions } from './tls-options.js';
 
 /** A whole configuration: macros expanded, defaults filled in, checked for contradictions, frozen. No file was read. */
 export interface Options {
@@ -20,7 +20,10 @@ export interface Options {
   readonly device: DeviceOptions;
   readonly routes: RouteOptions;
   readonly dns: DnsOptions;
+  /** Of no meaning with a static key. */
   readonly tls: TlsOptions;
+  /** Present with `secret`: there is no TLS then. */
+  readonly staticKey: StaticKeyOptions | undefined;
   readonly dataChannel: DataChannelOptions;
   /** Present with `mode server`. */
   readonly server: ServerOptions | undefined;

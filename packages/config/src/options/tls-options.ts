@@ -60,6 +60,13 @@ export interface TlsOptions {
   readonly clientKeyMaxAgeDays: number | undefined;
 }
 
+/** `secret`: one key for all, in place of TLS. */
+export interface StaticKeyOptions {
+  readonly source: FileSource;
+  /** From `secret` or `key-direction`; undefined: the same half both ways. */
+  readonly direction: 0 | 1 | undefined;
+}
+
 /** Options of the data channel. Names of ciphers are as written: who negotiates normalises and checks them. */
 export interface DataChannelOptions {
   /** `data-ciphers`, separated by colons. */

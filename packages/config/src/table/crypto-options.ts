@@ -12,6 +12,7 @@ import {
   standAlone,
 } from '../option-spec.js';
 import { choice, PATH, TEXT } from '../parameter-kind.js';
+import { DIRECTION } from './tls-options.js';
 
 /** Features that servers of OpenVPN 2.6 and 2.7 announce as negotiated. */
 const PROTOCOL_FLAGS: readonly string[] = ['cc-exit', 'tls-ekm', 'dyn-tls-crypt', 'aead-epoch'];
@@ -90,14 +91,20 @@ export const CRYPTO_OPTIONS: readonly OptionSpec[] = [
     'Old name of compress lzo; with no, payloads are only marked.',
   ),
   ignored('comp-noadapt', 'OBSOLETE', ['COMP'], [], 'Without effect.'),
-  planned(
+  implemented(
     'secret',
     'OBSOLETE',
     ['GENERAL', 'INLINE'],
-    [need('file', PATH), may('direction', TEXT)],
-    'Static key in place of TLS.',
+    [need('file', PATH), may('direction', DIRECTION)],
+    'Static key in place of TLS, between two points: no forward secrecy. Deprecated.',
   ),
-  planned('allow-deprecated-insecure-static-crypto', 'OBSOLETE', ['GENERAL'], [], 'Allow static keys.'),
+  implemented(
+    'allow-deprecated-insecure-static-crypto',
+    'OBSOLETE',
+    ['GENERAL'],
+    [],
+    'Say that --secret is meant: without it a warning is logged. OpenVPN 2.7 demands it.',
+  ),
   removed(
     'no-replay',
     'OBSOLETE',

@@ -136,7 +136,13 @@ export const LINK_OPTIONS: readonly OptionSpec[] = [
     [need('bytes', integer(0, 65535)), may('basis', choice(['mtu'], 'Unknown parameter to --fragment: %s'))],
     'Split larger packets, at both ends; with mtu, IP and UDP headers count too.',
   ),
-  planned('mtu-test', 'RARE', ['GENERAL'], [], 'Measure the MTU of the link.'),
+  implemented(
+    'mtu-test',
+    'RARE',
+    ['GENERAL'],
+    [],
+    'Measure what packet sizes pass, and tell after some minutes; UDP only.',
+  ),
   removed('mtu-dynamic', 'OBSOLETE', 'use --fragment', '--mtu-dynamic has been replaced by --fragment'),
   implemented(
     'keepalive',

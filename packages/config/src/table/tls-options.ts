@@ -1,8 +1,9 @@
 import { implemented, many, may, need, type OptionSpec, planned, removed, some, standAlone } from '../option-spec.js';
-import { choice, integer, PATH, TEXT } from '../parameter-kind.js';
+import { choice, integer, PATH, type ParameterKind, TEXT } from '../parameter-kind.js';
 
 const VERSIONS: readonly string[] = ['1.0', '1.1', '1.2', '1.3'];
-const DIRECTION = choice(['0', '1'], "Unknown key direction '%s' -- must be '0' or '1'");
+/** Which half of a key file is sent with. */
+export const DIRECTION: ParameterKind = choice(['0', '1'], "Unknown key direction '%s' -- must be '0' or '1'");
 /** Seconds; zero switches the timer off. */
 const SECONDS = integer(0);
 
