@@ -20,12 +20,8 @@ export function occAnswer(message: OccMessage, facts: OccFacts): OccMessage | un
   switch (message.type) {
     case 'REQUEST':
       return { type: 'REPLY', optionsString: facts.optionsString };
-    case 'MTU_LOAD_REQUEST': {
-      const { shape } = facts;
-      if (shape === undefined) return undefined;
-      const bytes = Math.min(message.bytes, sealedBytesOf(facts.tunMtu, shape));
-      return { type: 'MTU_LOAD', fillerBytes: Math.max(0, payloadWithin(bytes, shape) - OCC_HEADER_BYTES) };
-    }
+    case 'MTU_LOAD_REQUEST':
+      return facts.shape && mtuLoad(message.bytes, facts.tunMtu, facts.shape);
     case 'MTU_REQUEST':
       return {
         type: 'MTU_REPLY',
@@ -38,4 +34,10 @@ export function occAnswer(message: OccMessage, facts: OccFacts): OccMessage | un
     case 'EXIT':
       return undefined;
   }
+}
+
+/** A load that makes a packet of `bytes` for the UDP socket, as near from below as the format can, and never of more than a full packet. */
+export function mtuLoad(bytes: number, tunMtu: number, shape: DataPacketShape): OccMessage {
+  const most = Math.min(bytes, sealedBytesOf(tunMtu, shape));
+  return { type: 'MTU_LOAD', fillerBytes: Math.max(0, payloadWithin(most, shape) - OCC_HEADER_BYTES) };
 }

@@ -112,6 +112,29 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
     verb: ALWAYS,
     text: (f) => `WARNING: '${f.name}' is present in remote config but missing in local config, remote='${f.remote}'`,
   },
+  'occ.no-reply': {
+    verb: DETAIL,
+    text: () =>
+      'NOTE: failed to obtain options consistency info from peer -- this could occur if there is a network connectivity problem, and will not necessarily prevent the tunnel from running',
+  },
+  'mtu-test.begins': {
+    verb: ALWAYS,
+    text: () => 'NOTE: Beginning empirical MTU test -- results should be available in 3 to 4 minutes.',
+  },
+  'mtu-test.completed': {
+    verb: ALWAYS,
+    text: (f) =>
+      `NOTE: Empirical MTU test completed [Tried,Actual] local->remote=[${f.sent},${f.arrivedThere}] remote->local=[${f.sentThere},${f.arrived}]`,
+  },
+  'mtu-test.too-large': {
+    verb: ALWAYS,
+    text: (f) =>
+      `NOTE: This connection is unable to accommodate a UDP packet size of ${f.bytes}. Consider using --fragment or --mssfix options as a workaround.`,
+  },
+  'mtu-test.failed': {
+    verb: ALWAYS,
+    text: () => 'NOTE: failed to empirically measure MTU (requires OpenVPN 1.5 or higher at other end of connection).',
+  },
   'occ.compress-migrate': {
     verb: USUAL,
     text: () => "Note: 'compress migrate' detected remote peer with compression enabled.",
