@@ -1,17 +1,15 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { type Endpoint, endpointOf, formatEndpoint } from '@openvpnd/external-mux';
 import type { Context } from '@openvpnd/tunnel-state';
-import type { ClientCredentials } from './client-credentials.js';
 import { openClientLinks } from './client-link.js';
-import { type ComposedClient, composeClient } from './compose-client.js';
-import type { ControlWraps } from './control-wraps.js';
+import type { PeerParts } from './compose-client.js';
 import { DataPath } from './data-path.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import type { SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { keepStatus } from './keep-status.js';
 import { type LinkFactoryOptions, linkFactory } from './link-factories.js';
+import type { ComposedPeer } from './peer-tunnel.js';
 import { applyPulledSocketOptions } from './pulled-socket-options.js';
 import type { Run } from './run.js';
 import { clientStatistics } from './statistics.js';
@@ -20,7 +18,7 @@ import { TunnelDriver } from './tunnel-driver.js';
 /** What one attempt of a client works with, beside the run. */
 export interface ClientConnectionOptions {
   /** Holds the modules of the connection while it lasts. */
-  readonly context: Context<Options, ComposedClient>;
+  readonly context: Context<Options, ComposedPeer>;
   readonly entry: ConnectionEntry;
   /** The addresses to try, as {@link ClientLinkRequest} has them; none: any peer may come. */
   readonly remotes: readonly Endpoint[];
@@ -32,10 +30,8 @@ export interface ClientConnectionOptions {
   readonly tried: (remote: Endpoint) => void;
   /** What opens the links of each entry. */
   readonly outer: Omit<LinkFactoryOptions, 'run'>;
-  readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWraps;
-  /** Tokens that this connection gets are for the next ones too. */
-  readonly credentials: ClientCredentials;
+  /** Makes the tunnel: with TLS, or with a static key. */
+  readonly compose: (parts: PeerParts) => ComposedPeer;
   /** Kept across connections while `--persist-tun` holds. */
   readonly tunnelInterface: TunnelInterface;
   /** Called when the interface is up and the tunnel carries data. */
@@ -65,14 +61,11 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     const address = tunnel.peerAddress;
     return address && endpointOf(address);
   };
-  const modules = composeClient({
+  const modules = connection.compose({
     options,
     entry,
     addresses,
     raceDelayMs,
-    engines: connection.engines,
-    wraps: connection.wraps,
-    credentials: connection.credentials,
     backend,
     random,
     unixTime,
@@ -84,18 +77,28 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     ),
   });
   const { tunnel } = modules;
+  const complete = (): void => {
+    connection.connected();
+    say('Initialization Sequence Completed');
+  };
+  let configured: Promise<unknown> | undefined;
   const driver: TunnelDriver = new TunnelDriver(run, {
     tunnel,
     tunMtu: entry.tunMtuMax,
     configure: async (imported) => {
       applyPulledSocketOptions(links, imported.pulled, say);
-      const device = await tunnelInterface.bringUp(imported.plan, peer());
+      const bringing = tunnelInterface.bringUp(imported.plan, peer());
+      configured = bringing;
+      const device = await bringing;
       if (driver.stopped) return;
       driver.setDevice(device);
       say(dataPath.describe(tunnelInterface.offload, links, backend));
       run.privileges.drop(say);
-      connection.connected();
-      say('Initialization Sequence Completed');
+      if (options.staticKey === undefined) complete();
+    },
+    established: async () => {
+      await configured;
+      if (!driver.stopped) complete();
     },
     reconfigure: (imported) => tunnelInterface.update(imported.plan),
   });

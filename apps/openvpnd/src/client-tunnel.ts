@@ -1,9 +1,7 @@
 import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
-import type { Tunnel } from '@openvpnd/event-loop';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { type InternalMux, noteTrafficClass } from '@openvpnd/internal-mux';
-import type { DataPacketShape } from '@openvpnd/keygen';
 import {
   ADDRESS_FAMILY,
   ADDRESS_WORDS,
@@ -21,8 +19,9 @@ import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape 
 import { logLinkLost } from './log-link-lost.js';
 import { logNegotiated } from './log-negotiated.js';
 import { logRefusal } from './log-refusal.js';
-import { type OccFacts, occAnswer } from './occ-answer.js';
+import type { OccExchange } from './occ-exchange.js';
 import type { PeerPaths } from './peer-paths.js';
+import type { PeerTunnel } from './peer-tunnel.js';
 import { RecursionGuard } from './recursion-guard.js';
 import type { ClientTraffic } from './statistics.js';
 import { NO_ACTIONS, type TunnelAction } from './tunnel-action.js';
@@ -48,8 +47,7 @@ export interface ClientTunnelOptions {
   /** --ping-timer-rem: silence counts only once the peer is known. */
   readonly silenceNeedsPeer: boolean;
   readonly keyUse: KeyUse;
-  /** What OCC messages are answered with. */
-  readonly occ: Pick<OccFacts, 'optionsString' | 'tunMtu'>;
+  readonly occ: OccExchange;
   /** False with --mute-replay-warnings. */
   readonly replayWarnings: boolean;
   /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
@@ -79,7 +77,7 @@ export interface ClientTunnelOptions {
  * One connection of a client to a server, without any I/O, from the first reset to the signal that ends it. A new connection is a new
  * ClientTunnel. OpenVPN: tunnel_point_to_point().
  */
-export class ClientTunnel implements Tunnel<TunnelAction> {
+export class ClientTunnel implements PeerTunnel {
   readonly #options: ClientTunnelOptions;
   readonly #multi: TlsMulti;
   readonly #dataChannel: DataChannel;
@@ -89,8 +87,6 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   readonly #internalMux: InternalMux;
   #peer: PeerSettings;
   #keyUse: KeyUse;
-  /** Of the key that was installed last. */
-  #shape: DataPacketShape | undefined;
   /** What the server's options mean, once they have come. */
   #imported: ImportedOptions | undefined;
   #answerDeadline: Instant = NEVER;
@@ -174,6 +170,9 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
       this.#options.log?.info('client.session-timeout');
       return join(actions, this.#end('SIGTERM', 'session-timeout'));
     }
+    for (const message of this.#options.occ.handleTimeout(now)) {
+      this.#dataChannel.sendMessage(SLOT, emitOccMessage(message), now);
+    }
     this.#dataChannel.handleTimeout(now, out);
     actions = join(actions, this.#continueExit(now, out));
     this.#mux.addressBatch(out);
@@ -190,7 +189,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
     let own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
-    own = earliest(own, this.#paths.nextTimeout());
+    own = earliest(own, earliest(this.#paths.nextTimeout(), this.#options.occ.nextTimeout()));
     return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
 
@@ -299,7 +298,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         return targets.map((to) => ({ type: 'send-control', packet, to }));
       }
       case 'install-keys':
-        this.#shape = packetShape(action, this.#keyUse, this.#carrier);
+        this.#options.occ.useShape(packetShape(action, this.#keyUse, this.#carrier));
         return this.#applyKeyAction(action);
       case 'send-with':
       case 'retire-keys':
@@ -327,6 +326,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
         }
         return NO_ACTIONS;
       case 'connected':
+        this.#options.occ.begin(now);
         return this.#options.pointToPoint && !action.again ? this.#configureAlone(now) : NO_ACTIONS;
       case 'verify':
         // Only the TLS server of two points is asked: its certificate policy has let the peer in already.
@@ -462,9 +462,7 @@ export class ClientTunnel implements Tunnel<TunnelAction> {
 
   #handleOcc(now: Instant, message: OccMessage): readonly TunnelAction[] {
     if (message.type === 'EXIT') return this.#end('SIGUSR1', 'remote-exit');
-    const { occ } = this.#options;
-    const counters = this.#dataChannel.counters(SLOT);
-    const answer = occAnswer(message, { ...occ, shape: this.#shape, counters });
+    const answer = this.#options.occ.handleMessage(message);
     if (answer !== undefined) this.#dataChannel.sendMessage(SLOT, emitOccMessage(answer), now);
     return NO_ACTIONS;
   }

@@ -13,20 +13,19 @@ import { controlSettings, isPointToPoint } from './control-settings.js';
 import type { ControlWraps } from './control-wraps.js';
 import { importOptions, importUpdate } from './import-options.js';
 import { keyUse } from './install-keys.js';
+import { OccExchange } from './occ-exchange.js';
 import { PeerPaths } from './peer-paths.js';
 import { peerSettings, sessionTimeoutMs } from './peer-settings.js';
+import type { ComposedPeer } from './peer-tunnel.js';
 
-/** The options of a client, and what one connection needs of the world around it. */
-export interface ClientParts {
+/** The options of a client or of one of two points, and what one connection needs of the world around it. */
+export interface PeerParts {
   readonly options: Options;
   readonly entry: ConnectionEntry;
   /** Where the peer is or may be, each through a link of its own; none: anywhere. As {@link PeerPaths} has it. */
   readonly addresses: readonly LinkAddress[];
   /** How long the second address waits for an answer from the first. */
   readonly raceDelayMs: number;
-  readonly engines: TlsEngineFactory;
-  readonly wraps: ControlWraps;
-  readonly credentials: ClientCredentials;
   readonly backend: AeadBackend;
   /** Other limits of a key than the real ones, for simulations. */
   readonly aeadLimits?: AeadLimits;
@@ -39,12 +38,16 @@ export interface ClientParts {
   readonly log: Log;
 }
 
+/** What TLS needs beside that. */
+export interface ClientParts extends PeerParts {
+  readonly engines: TlsEngineFactory;
+  readonly wraps: ControlWraps;
+  readonly credentials: ClientCredentials;
+}
+
 /** One connection of a client, and those of its modules that others ask for their counters. */
-export interface ComposedClient {
+export interface ComposedClient extends ComposedPeer {
   readonly tunnel: ClientTunnel;
-  readonly mux: ExternalMux;
-  readonly internalMux: InternalMux;
-  readonly dataChannel: DataChannel;
 }
 
 /**
@@ -92,7 +95,15 @@ export function composeClient(parts: ClientParts): ComposedClient {
     peer: peerSettings(options),
     silenceNeedsPeer: options.ping.onlyWithRemote,
     keyUse: keyUse(options, entry),
-    occ: { optionsString: settings.optionsString, tunMtu: entry.tunMtu },
+    occ: new OccExchange({
+      // Key exchange tells each end the other's options.
+      optionsString: settings.optionsString,
+      tunMtu: entry.tunMtu,
+      mtuTest: options.link.mtuTest,
+      fragment: entry.fragment !== undefined,
+      counters: () => dataChannel.counters(0),
+      log,
+    }),
     replayWarnings: options.log.replayWarnings,
     importOptions: (pushed) => {
       const result = importOptions(options, entry, pushed);

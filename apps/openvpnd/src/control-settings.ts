@@ -89,8 +89,12 @@ function fallbackCipher(name: string | undefined): string | undefined {
   return cipher;
 }
 
-/** Ciphers that are no AEAD need a digest that the data channel knows; tls-auth takes any. */
-function checkAuth(auth: string, ciphers: readonly string[]): void {
+/**
+ * Ciphers that are no AEAD need a digest that the data channel knows; tls-auth takes any.
+ *
+ * @throws OptionValueError for a digest that one of these ciphers would need and the data channel does not know
+ */
+export function checkAuth(auth: string, ciphers: readonly string[]): void {
   if (auth === 'none' || findHmacDigest(auth) !== undefined) return;
   const needy = ciphers.find((name) => findDataCipher(name)?.kind !== 'aead');
   if (needy !== undefined) {
@@ -100,7 +104,8 @@ function checkAuth(auth: string, ciphers: readonly string[]): void {
   }
 }
 
-function optionsStringInput(
+/** What the options strings of both ends are made of. */
+export function optionsStringInput(
   options: Options,
   entry: ConnectionEntry,
   dataCiphers: readonly string[],
@@ -109,8 +114,10 @@ function optionsStringInput(
   const { controlWrap } = entry;
   const shared = controlWrap.kind === 'tls-crypt-v2' ? controlWrap.beside : controlWrap;
   const { algorithm } = options.dataChannel.compression;
+  const { staticKey } = options;
+  const keyDirection = staticKey?.direction ?? (shared.kind === 'tls-auth' ? shared.direction : undefined);
   return {
-    role: options.tls.role,
+    role: staticKey === undefined ? options.tls.role : 'secret',
     pointToPoint: isPointToPoint(options),
     ...pointToPointAddresses(options),
     deviceType: 'tun',
@@ -124,7 +131,7 @@ function optionsStringInput(
     ...(algorithm === undefined ? {} : { compression: algorithm.endsWith('-v2') ? 'v2' : 'prefix' }),
     fragment: entry.fragment !== undefined,
     tlsAuth: shared.kind === 'tls-auth',
-    ...(shared.kind === 'tls-auth' && shared.direction !== undefined ? { keyDirection: shared.direction } : {}),
+    ...(keyDirection === undefined ? {} : { keyDirection }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ConnectionEntry, Options, SharedWrapOptions } from '@openvpnd/config';
+import type { ConnectionEntry, FileSource, Options, SharedWrapOptions } from '@openvpnd/config';
 import {
   type ClientKeyMetadata,
   type ControlWrapFactory,
@@ -13,7 +13,8 @@ import {
 } from '@openvpnd/control-wrap';
 import { parseStaticKey } from '@openvpnd/keygen';
 import type { Secret } from '@openvpnd/sans-io';
-import { readSource, SourceFileError } from './host/source-files.js';
+import { readKey } from './host/key-file.js';
+import { SourceFileError } from './host/source-files.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -98,23 +99,8 @@ function sharedWraps(options: Options, controlWrap: SharedWrapOptions): ControlW
   }
 }
 
-type KeySource = Exclude<ConnectionEntry['controlWrap'], { kind: 'none' }>['key'];
-type Parse<Key> = (
-  text: string,
-) => { readonly ok: true; readonly value: Key } | { readonly ok: false; readonly reason: string };
-
-function readStaticKey(source: KeySource): Secret {
+function readStaticKey(source: FileSource): Secret {
   return readKey(source, parseStaticKey, 'an OpenVPN static key', 'secret');
-}
-
-function readKey<Key>(source: KeySource, parse: Parse<Key>, what: string, type: string): Key {
-  const parsed = parse(readSource(source).toString('latin1'));
-  if (parsed.ok) return parsed.value;
-  const { file, line } = source.origin;
-  const where = source.kind === 'file' ? `'${source.path}'` : 'the inline block';
-  throw new SourceFileError(
-    `--${source.option} (${file}:${line}): ${where} is not ${what}: ${parsed.reason}; make one with openvpnd --genkey ${type} FILE`,
-  );
 }
 
 /** Whether two client keys say the same of themselves. */

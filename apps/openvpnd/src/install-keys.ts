@@ -2,12 +2,15 @@ import type { CompressionAlgorithm, ConnectionEntry, MssFix, Options } from '@op
 import type { ControlAction } from '@openvpnd/control-processor';
 import { type DataChannel, findHmacDigest } from '@openvpnd/data-channel';
 import {
+  type DataChannelKeys,
+  type DataCipher,
   type DataPacketShape,
   type FragmentSetting,
   fragmentPartOf,
   type MssfixSetting,
   mssOf,
 } from '@openvpnd/keygen';
+import type { Instant } from '@openvpnd/sans-io';
 
 /** The part of the control channel's actions that concerns the keys of the data channel. */
 export type KeyAction = Extract<ControlAction, { readonly type: 'install-keys' | 'send-with' | 'retire-keys' }>;
@@ -55,21 +58,40 @@ export interface Carrier {
 
 /** The form of the packets under a key, which decides what they add to their payload. */
 export function packetShape(
-  action: Extract<KeyAction, { readonly type: 'install-keys' }>,
+  { keys, peerId, epoch }: Pick<Extract<KeyAction, { readonly type: 'install-keys' }>, 'keys' | 'peerId' | 'epoch'>,
   use: KeyUse,
   carrier: Carrier,
 ): DataPacketShape {
+  return { ...commonShape(keys.cipher, use, carrier), mode: 'tls', peerId: peerId !== undefined, epoch };
+}
+
+function commonShape(cipher: DataCipher, use: KeyUse, carrier: Carrier): DataPacketShape {
   return {
-    cipher: action.keys.cipher,
+    cipher,
     digestBytes: findHmacDigest(use.auth)?.bytes ?? 0,
-    mode: 'tls',
-    peerId: action.peerId !== undefined,
-    epoch: action.epoch,
+    mode: 'secret',
     stream: carrier.stream,
     socks: use.socks ?? false,
     compressionPrefix: use.compression !== undefined && !use.compression.endsWith('-v2'),
     fragment: use.fragment !== undefined,
   };
+}
+
+/**
+ * Gives the peer in `slot` a static key, to send and to receive with; the keys are taken over. Answers the form of its packets.
+ *
+ * @param unixTime seconds since 1970 at an instant
+ */
+export function installStaticKey(
+  dataChannel: DataChannel,
+  slot: number,
+  keys: DataChannelKeys,
+  { use, carrier, unixTime }: { use: KeyUse; carrier: Carrier; unixTime: (now: Instant) => number },
+): DataPacketShape {
+  const shape = commonShape(keys.cipher, use, carrier);
+  dataChannel.installStaticKey(slot, keys, { auth: use.auth, unixTime, ...mssIn(shape, use, carrier) });
+  limitFragments(dataChannel, slot, shape, use, carrier);
+  return shape;
 }
 
 /**
@@ -89,15 +111,11 @@ export function applyKeyAction(
       const shape = packetShape(action, use, carrier);
       dataChannel.installKeys(slot, action.keyId, keys, {
         ...(peerId === undefined ? {} : { peerId }),
-        ...(use.mssfix === undefined ? {} : { mss: mssOf({ ...use.mssfix, outerIpv6: carrier.ipv6 }, shape) }),
+        ...mssIn(shape, use, carrier),
         auth: use.auth,
         epoch: action.epoch,
       });
-      // What fits into a packet depends on the cipher.
-      if (use.fragment !== undefined) {
-        const partBytes = fragmentPartOf({ ...use.fragment, outerIpv6: carrier.ipv6 }, shape);
-        dataChannel.setFragmentPart(slot, Math.max(partBytes, SHORTEST_PART_BYTES));
-      }
+      limitFragments(dataChannel, slot, shape, use, carrier);
       return;
     }
     case 'send-with':
@@ -107,4 +125,21 @@ export function applyKeyAction(
       dataChannel.retireKeys(slot, action.keyId);
       return;
   }
+}
+
+function mssIn(shape: DataPacketShape, { mssfix }: KeyUse, { ipv6 }: Carrier): { readonly mss?: number } {
+  return mssfix === undefined ? {} : { mss: mssOf({ ...mssfix, outerIpv6: ipv6 }, shape) };
+}
+
+/** What fits into a packet depends on the cipher. */
+function limitFragments(
+  dataChannel: DataChannel,
+  slot: number,
+  shape: DataPacketShape,
+  { fragment }: KeyUse,
+  { ipv6 }: Carrier,
+): void {
+  if (fragment === undefined) return;
+  const partBytes = fragmentPartOf({ ...fragment, outerIpv6: ipv6 }, shape);
+  dataChannel.setFragmentPart(slot, Math.max(partBytes, SHORTEST_PART_BYTES));
 }

@@ -14,14 +14,24 @@ export interface NegotiatedSurroundings {
 
 /**
  * Tells what both ends have agreed on, and the timers that hold from now on; warns of a tunnel that does not protect.
- * OpenVPN: tls_print_deferred_options_results(), init_key_type().
  */
 export function logNegotiated(log: Log, options: NegotiatedOptions, surroundings: NegotiatedSurroundings): void {
+  const { cipher } = options;
+  warnOfWeakness(log, cipher, surroundings.keyUse.auth);
+  logDataChannel(log, options, surroundings);
+}
+
+/** Warns of a cipher and a digest that do not protect. OpenVPN: init_key_type(). */
+export function warnOfWeakness(log: Log, cipher: string, auth: string): void {
+  if (cipher === 'none') log.warn('data-channel.no-cipher');
+  if (findDataCipher(cipher)?.kind !== 'aead' && auth === 'none') log.warn('data-channel.no-auth');
+}
+
+/** Tells what holds for the data channel from now on. OpenVPN: tls_print_deferred_options_results(). */
+export function logDataChannel(log: Log, options: NegotiatedOptions, surroundings: NegotiatedSurroundings): void {
   const { peer, keyUse, exitNotify } = surroundings;
   const isAead = findDataCipher(options.cipher)?.kind === 'aead';
   const auth = findHmacDigest(keyUse.auth)?.name ?? keyUse.auth;
-  if (options.cipher === 'none') log.warn('data-channel.no-cipher');
-  if (!isAead && auth === 'none') log.warn('data-channel.no-auth');
   log.info('data-channel.negotiated', {
     cipher: options.cipher === 'none' ? '[null-cipher]' : options.cipher,
     ...(isAead ? {} : { auth: auth === 'none' ? '[null-digest]' : auth }),

@@ -3,20 +3,17 @@ import { formatEndpoint } from '@openvpnd/external-mux';
 import { NEVER } from '@openvpnd/sans-io';
 import { ConnectionWalk, Context, type WalkAction } from '@openvpnd/tunnel-state';
 import { runConnection } from './client-connection.js';
-import { ClientCredentials } from './client-credentials.js';
-import type { ComposedClient } from './compose-client.js';
 import { contenders, type Target } from './contenders.js';
-import { controlWraps } from './control-wraps.js';
 import { EntryResolver } from './entry-addresses.js';
-import { readCredentials } from './host/credentials.js';
 import type { ResolvedAddress } from './host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from './host/signals.js';
 import type { TunnelInterface } from './host/tunnel-interface.js';
 import { linkIds } from './link-ids.js';
+import type { ComposedPeer } from './peer-tunnel.js';
 import { readProxyCredentials } from './proxy-links.js';
 import { FatalError, type Run } from './run.js';
-import { tlsEngines } from './tls-engines.js';
 import { loadTransports } from './transport-modules.js';
+import { tunnelComposer } from './tunnel-composer.js';
 
 /**
  * Runs a client until a signal ends it: walks over the remotes and their addresses, with pauses, and connects anew whenever a connection ends with
@@ -27,24 +24,12 @@ import { loadTransports } from './transport-modules.js';
 export async function runClient(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
   const { options, log, clock, inbox, random } = run;
   const say = (line: string): void => log.say(1, line);
-  const engines = tlsEngines(options);
-  const { authUserPass } = options.client ?? {};
-  const credentials = new ClientCredentials(authUserPass === undefined ? undefined : readCredentials(authUserPass));
-  if (
-    options.tls.role === 'client' &&
-    options.tls.remoteCertTls === undefined &&
-    options.tls.verifyX509Name === undefined &&
-    options.tls.remoteCertEku === undefined
-  ) {
-    say(
-      'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
-    );
-  }
+  const composer = tunnelComposer(run);
   readProxyCredentials(options);
   const resolver = new EntryResolver(run);
   const outer = { nextId: linkIds(), modules: await loadTransports(options) };
   let locals: readonly ResolvedAddress[] | undefined;
-  const context = new Context<Options, ComposedClient>({ options });
+  const context = new Context<Options, ComposedPeer>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Target>({
     entries: options.connections,
     connectRetryMax: options.link.connectRetryMax,
@@ -88,9 +73,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
           raceDelayMs: entry.raceDelayMs ?? NEVER,
           tried: (remote) => walk.handleTried(remote),
           outer,
-          engines,
-          wraps: controlWraps(options, entry),
-          credentials,
+          compose: composer(entry),
           tunnelInterface,
           connected: () => walk.handleConnected(),
         });

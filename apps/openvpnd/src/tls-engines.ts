@@ -68,9 +68,20 @@ function make<Factory>(options: Options, factory: (settings: NodeTlsOptions) => 
 
 /** The files that the options name, all of them tried: what cannot be read is told together. OpenVPN: options_postprocess_filechecks(). */
 export function namedSources(options: Options): readonly FileSource[] {
-  const { tls, client, connections } = options;
+  const { tls, staticKey, client, connections } = options;
   const keys = connections.flatMap(({ controlWrap }) => wrapKeys(controlWrap));
-  const all = [tls.ca, tls.cert, tls.key, tls.extraCerts, tls.pkcs12, tls.dh, tls.crl, client?.authUserPass, ...keys];
+  const all = [
+    tls.ca,
+    tls.cert,
+    tls.key,
+    tls.extraCerts,
+    tls.pkcs12,
+    tls.dh,
+    tls.crl,
+    staticKey?.source,
+    client?.authUserPass,
+    ...keys,
+  ];
   return all.filter((source) => source !== undefined);
 }
 

@@ -10,10 +10,12 @@ export type TunnelAction =
   | { readonly type: 'send-control'; readonly packet: Uint8Array; readonly to: LinkAddress }
   /** A stream is done with, from our side or the other: close it. Unknown ids are no error. */
   | { readonly type: 'close-link'; readonly link: number }
-  /** Client: the server has sent its options. Open the device, set addresses and routes. */
+  /** Client: the server has sent its options, or there is none to ask. Open the device, set addresses and routes. */
   | { readonly type: 'configure'; readonly imported: ImportedOptions }
   /** Client: the server has changed its options. Make addresses and routes agree with them; the device stays. */
   | { readonly type: 'reconfigure'; readonly imported: ImportedOptions }
+  /** Static key: the peer has shown itself. The device was asked for before: without TLS nothing but traffic shows that a peer is there. */
+  | { readonly type: 'established' }
   /** Server: judge a client key by its metadata, and answer with `handleClientKeyVerdict`. */
   | {
       readonly type: 'verify-client-key';

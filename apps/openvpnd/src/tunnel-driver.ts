@@ -31,6 +31,8 @@ export interface TunnelDriverOptions {
   readonly configure?: (imported: ImportedOptions) => Promise<void>;
   /** They have changed while the tunnel stands. A rejection ends the run with that error. */
   readonly reconfigure?: (imported: ImportedOptions) => Promise<void>;
+  /** The peer of a tunnel with a static key is there. */
+  readonly established?: () => Promise<void>;
 }
 
 /** The part of a run that a driver needs. */
@@ -129,6 +131,9 @@ export class TunnelDriver {
         return;
       case 'reconfigure':
         this.#options.reconfigure?.(action.imported).catch(this.#fail);
+        return;
+      case 'established':
+        this.#options.established?.().catch(this.#fail);
         return;
       case 'verify-client-key':
         this.#options.verifyClientKey?.(action).catch(this.#fail);

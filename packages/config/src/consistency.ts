@@ -56,6 +56,7 @@ export function findSuspicions(
   }
   if (connections.some(({ socket }) => socket.multihome) && connections.every(({ remote }) => remote !== undefined)) {
     warnings.push('NOTE: --multihome is for who waits for peers: it has no effect with --remote');
+  }
   if (draft.mtuTest && [draft.entry, ...draft.blocks].some(({ fragment }) => fragment !== undefined)) {
     warnings.push('WARNING: using --fragment and --mtu-test together may produce an inaccurate MTU test result');
   }

@@ -59,6 +59,8 @@ export interface ExternalMuxOptions {
    * packets from any address in.
    */
   readonly float?: boolean;
+  /** False for a client with a static key (`--secret`): its packets begin with no opcode, all of them are data. Default: true. */
+  readonly opcodes?: boolean;
   readonly openingsPerBatch?: number;
   readonly controlsPerPeerPerBatch?: number;
 }
@@ -80,6 +82,7 @@ export class ExternalMux {
   readonly #maxPeers: number;
   readonly #isServer: boolean;
   readonly #float: boolean;
+  readonly #hasOpcodes: boolean;
   readonly #openingsPerBatch: number;
   readonly #controlsPerPeerPerBatch: number;
   readonly #table: AddressTable;
@@ -107,6 +110,8 @@ export class ExternalMux {
     this.#maxPeers = maxPeers;
     this.#isServer = options.role === 'server';
     this.#float = options.float ?? this.#isServer;
+    this.#hasOpcodes = options.opcodes ?? true;
+    if (this.#isServer && !this.#hasOpcodes) throw new RangeError('a server tells its peers apart by opcodes');
     this.#openingsPerBatch = options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH;
     this.#controlsPerPeerPerBatch = options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH;
     this.#table = new AddressTable({
@@ -275,6 +280,10 @@ export class ExternalMux {
     const length = rx.length[row];
     if (length === 0) {
       this.#drop(rx, row, EMPTY);
+      return;
+    }
+    if (!this.#hasOpcodes) {
+      this.#classifyDataByAddress(rx, row);
       return;
     }
     const start = rx.offset[row];

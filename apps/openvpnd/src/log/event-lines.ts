@@ -167,6 +167,19 @@ export const EVENT_LINES: Readonly<Record<string, EventLine>> = {
       return `Data Channel: cipher '${f.cipher}'${auth}${peerId}${compression}`;
     },
   },
+  'static-key.initialised': {
+    verb: DETAIL,
+    text: (f) =>
+      ['Outgoing', 'Incoming'].flatMap((way) => [
+        ...(f.cipher === 'none'
+          ? []
+          : [`${way} Static Key Encryption: Cipher '${f.cipher}' initialized with ${f.keyBits} bit key`]),
+        ...(f.auth === 'none'
+          ? []
+          : [`${way} Static Key Encryption: Using ${f.hashBits} bit message hash '${f.auth}' for HMAC authentication`]),
+      ]),
+  },
+  'static-key.peer-initiated': { verb: ALWAYS, text: (f) => `Peer Connection Initiated with ${f.from}` },
   'data-channel.no-cipher': {
     verb: ALWAYS,
     text: () =>
