@@ -80,6 +80,7 @@ export function composeStaticKey(parts: PeerParts & { readonly key: StaticKey })
     }),
     replayWarnings: options.log.replayWarnings,
     imported: result.imported,
+    passTos: options.link.passTos,
     sessionTimeoutMs: sessionTimeoutMs(options),
     exitNotify: entry.exitNotify,
     log,

@@ -1,7 +1,7 @@
 import type { NegotiatedOptions } from '@openvpnd/control-processor';
 import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
-import type { InternalMux } from '@openvpnd/internal-mux';
+import { type InternalMux, noteTrafficClass } from '@openvpnd/internal-mux';
 import type { DataChannelKeys } from '@openvpnd/keygen';
 import { ADDRESS_FAMILY, type LinkAddress, type PacketVector } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
@@ -49,6 +49,8 @@ export interface StaticKeyTunnelOptions {
   readonly replayWarnings: boolean;
   /** How device and routes are to be. */
   readonly imported: ImportedOptions;
+  /** --passtos */
+  readonly passTos: boolean;
   /** --session-timeout; Infinity: none. */
   readonly sessionTimeoutMs: number;
   /** --explicit-exit-notify: how often to say goodbye; 0: not at all. */
@@ -109,6 +111,7 @@ export class StaticKeyTunnel implements PeerTunnel {
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
     this.#options.internalMux.routeBatch(tx);
+    if (this.#options.passTos) noteTrafficClass(tx);
     this.#dataChannel.sealBatch(now, tx);
     this.#mux.addressBatch(tx);
     return this.#handleSignals(now);

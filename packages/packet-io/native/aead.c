@@ -2,7 +2,8 @@
  * AEAD for a whole vector in one call, on OpenSSL's EVP as the node binary exports it, or on libipsec-mb (multi-buffer.c).
  * Each key has a context of its own whose key schedule is set up once; a packet sets the nonce alone.
  *
- * Packet: prefix (1 or 4 bytes), packet id (4), tag (16), ciphertext.
+ * Packet: prefix (1 or 4 bytes), packet id (4), tag (16), ciphertext; with epochs: prefix (4), packet id (8), ciphertext,
+ * tag. The nonce is the packet id, padded with zeros, XOR what the key brings; without epochs that has zeros there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +12,39 @@
 #include "multi-buffer.h"
 #include "packet_io.h"
 
-#define ID_BYTES 4
+#define SHORT_ID_BYTES 4
+#define EPOCH_ID_BYTES 8
+/* Of the eight bytes of an id of an epoch these count; the rest is the epoch. */
+#define LAST_COUNTER (((uint64_t)1 << 48) - 1)
 #define TAG_BYTES 16
 #define NONCE_BYTES 12
-#define IMPLICIT_IV_BYTES 8
+#define SHORT_IV_BYTES 8
 #define MAX_PREFIX_BYTES 4
 
 struct pio_key {
   EVP_CIPHER_CTX *context;
   struct pio_mb_key *multi_buffer; /* in its place, when libipsec-mb does the work */
   bool seals;
+  bool epoch;
+  uint8_t id_length;
   uint8_t prefix_length;
   /* Where the additional data starts: P_DATA_V1 does not authenticate its prefix. */
   uint8_t aad_start;
   uint8_t prefix[MAX_PREFIX_BYTES];
-  uint8_t nonce[NONCE_BYTES];
+  uint8_t iv[NONCE_BYTES];
+  uint8_t nonce[NONCE_BYTES]; /* of the packet in work */
 };
+
+/* What stands before the tag, or before the ciphertext where the tag is behind it. */
+static inline uint32_t clear_bytes(const struct pio_key *key) { return (uint32_t)key->prefix_length + key->id_length; }
+/* What stands before and behind the ciphertext. */
+static inline uint32_t head_bytes(const struct pio_key *key) { return clear_bytes(key) + (key->epoch ? 0 : TAG_BYTES); }
+static inline uint32_t tail_bytes(const struct pio_key *key) { return key->epoch ? TAG_BYTES : 0; }
+
+static void set_nonce(struct pio_key *key, const uint8_t *id_bytes) {
+  memcpy(key->nonce, key->iv, NONCE_BYTES);
+  for (uint32_t i = 0; i < key->id_length; i++) key->nonce[i] ^= id_bytes[i];
+}
 
 void pio_key_free(void *pointer) {
   struct pio_key *key = pointer;
@@ -64,33 +82,40 @@ static bool evp_open(struct pio_key *key, const uint8_t *aad, uint32_t aad_lengt
          EVP_DecryptFinal_ex(key->context, bytes + length, &written) == 1;
 }
 
-/* Seals `length` bytes at `packet` to a packet at `start`: in place when that is a header in front. */
-static bool seal(struct pio_key *key, const uint8_t *packet, uint32_t length, uint32_t id, uint8_t *start) {
+/* Seals `length` bytes at `packet` to a packet at `start`: in place when that is `head_bytes` in front. */
+static bool seal(struct pio_key *key, const uint8_t *packet, uint32_t length, uint64_t id, uint8_t *start) {
   uint8_t *id_bytes = start + key->prefix_length;
-  uint8_t *tag = id_bytes + ID_BYTES;
+  uint8_t *out = start + head_bytes(key);
+  uint8_t *tag = key->epoch ? out + length : out - TAG_BYTES;
   memcpy(start, key->prefix, key->prefix_length);
-  pio_put32(id_bytes, id);
-  memcpy(key->nonce, id_bytes, ID_BYTES);
+  if (key->epoch) pio_put32(id_bytes, (uint32_t)(id >> 32));
+  pio_put32(id_bytes + key->id_length - SHORT_ID_BYTES, (uint32_t)id);
+  set_nonce(key, id_bytes);
   const uint8_t *aad = start + key->aad_start;
-  const uint32_t aad_length = key->prefix_length + ID_BYTES - key->aad_start;
+  const uint32_t aad_length = clear_bytes(key) - key->aad_start;
   if (key->multi_buffer != NULL) {
-    pio_mb_seal(key->multi_buffer, key->nonce, aad, aad_length, packet, tag + TAG_BYTES, length, tag);
+    pio_mb_seal(key->multi_buffer, key->nonce, aad, aad_length, packet, out, length, tag);
     return true;
   }
-  return evp_seal(key, aad, aad_length, packet, tag + TAG_BYTES, length, tag);
+  return evp_seal(key, aad, aad_length, packet, out, length, tag);
 }
 
-/* Opens the packet of `length` bytes at `start` in place; `length` covers the header, which has been seen to fit. */
+/* Opens the packet of `length` bytes at `start` in place; `length` covers head and tail, which have been seen to fit. */
 static bool open(struct pio_key *key, uint8_t *start, uint32_t length) {
-  uint8_t *id_bytes = start + key->prefix_length;
-  uint8_t *tag = id_bytes + ID_BYTES;
-  uint8_t *packet = tag + TAG_BYTES;
-  const uint32_t plain = length - (uint32_t)(packet - start);
-  memcpy(key->nonce, id_bytes, ID_BYTES);
+  uint8_t *packet = start + head_bytes(key);
+  const uint32_t plain = length - head_bytes(key) - tail_bytes(key);
+  uint8_t *tag = key->epoch ? packet + plain : packet - TAG_BYTES;
+  set_nonce(key, start + key->prefix_length);
   const uint8_t *aad = start + key->aad_start;
-  const uint32_t aad_length = key->prefix_length + ID_BYTES - key->aad_start;
+  const uint32_t aad_length = clear_bytes(key) - key->aad_start;
   if (key->multi_buffer != NULL) return pio_mb_open(key->multi_buffer, key->nonce, aad, aad_length, packet, plain, tag);
   return evp_open(key, aad, aad_length, packet, plain, tag);
+}
+
+/* The id of a row. Without epochs the upper word is none of ours. */
+static uint64_t id_of(const struct pio_key *key, const struct pio_vector *vector, uint32_t row) {
+  const uint64_t high = key->epoch ? pio_column(vector, COLUMN_PACKET_ID_HIGH)[row] : 0;
+  return high << 32 | pio_column(vector, COLUMN_PACKET_ID_LOW)[row];
 }
 
 /*
@@ -103,13 +128,14 @@ static bool seal_segments(struct pio_key *key, const struct pio_vector *vector, 
   uint32_t *length = pio_column(vector, COLUMN_LENGTH) + row;
   uint32_t *segment_bytes = pio_column(vector, COLUMN_SEGMENT_BYTES) + row;
   const uint32_t segments = pio_column(vector, COLUMN_SEGMENTS)[row];
-  const uint32_t first_id = pio_column(vector, COLUMN_PACKET_ID_LOW)[row];
+  const uint64_t first_id = id_of(key, vector, row);
+  const uint64_t last_counter = key->epoch ? LAST_COUNTER : UINT32_MAX;
   uint8_t *packet = vector->bytes + *offset;
   struct pio_split split;
   if (!pio_split_begin(&split, packet, *length, segments, *segment_bytes)) return false;
-  if (first_id > UINT32_MAX - (segments - 1)) return false;
-  const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
-  const size_t total = (size_t)segments * (header + split.inner.payload) + split.payload_bytes;
+  if ((first_id & last_counter) > last_counter - (segments - 1)) return false;
+  const uint32_t sealing = head_bytes(key) + tail_bytes(key);
+  const size_t total = (size_t)segments * (sealing + split.inner.payload) + split.payload_bytes;
   const size_t start = (*place + 63) & ~(size_t)63;
   if (start > vector->bytes_length || total > vector->bytes_length - start) return false;
   uint8_t *out = vector->bytes + start;
@@ -117,11 +143,11 @@ static bool seal_segments(struct pio_key *key, const struct pio_vector *vector, 
     uint8_t *segment = packet + (size_t)index * split.segment_bytes;
     const uint32_t bytes = pio_split_write(&split, index, segment);
     if (!seal(key, segment, bytes, first_id + index, out)) return false;
-    out += header + bytes;
+    out += sealing + bytes;
   }
   *offset = (uint32_t)start;
   *length = (uint32_t)total;
-  *segment_bytes = header + split.inner.payload + split.segment_bytes;
+  *segment_bytes = sealing + split.inner.payload + split.segment_bytes;
   *place = start + total;
   return true;
 }
@@ -138,7 +164,6 @@ static napi_value seal_batch(napi_env napi, napi_callback_info info) {
   uint32_t *keys = pio_column(vector, COLUMN_KEY);
   uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
   uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
-  const uint32_t *ids = pio_column(vector, COLUMN_PACKET_ID_LOW);
   const uint32_t *segments = pio_column(vector, COLUMN_SEGMENTS);
   size_t place = 0;
   for (uint32_t row = 0; row < rows; row++) {
@@ -149,22 +174,24 @@ static napi_value seal_batch(napi_env napi, napi_callback_info info) {
       fates[row] = FATE_DROPPED;
       continue;
     }
-    const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
-    if (!pio_in_slab(vector, offset, length, header) || length > INT32_MAX) {
+    const uint32_t head = head_bytes(key), tail = tail_bytes(key);
+    /* In this order: a sum of untrusted lengths might wrap. */
+    if (length > INT32_MAX || !pio_in_slab(vector, offset, length + tail, head)) {
       fates[row] = FATE_DROPPED;
       continue;
     }
     if (segments[row] > 1) {
-      if (place == 0) place = pio_arena_top(vector, rows);
+      /* Packets that lie at the end of what is used may get a tag there. */
+      if (place == 0) place = pio_arena_top(vector, rows) + TAG_BYTES;
       fates[row] = seal_segments(key, vector, row, &place) ? FATE_TO_LINK : FATE_DROPPED;
       continue;
     }
-    if (!seal(key, vector->bytes + offset, length, ids[row], vector->bytes + offset - header)) {
+    if (!seal(key, vector->bytes + offset, length, id_of(key, vector, row), vector->bytes + offset - head)) {
       fates[row] = FATE_DROPPED;
       continue;
     }
-    offsets[row] = offset - header;
-    lengths[row] = length + header;
+    offsets[row] = offset - head;
+    lengths[row] = head + length + tail;
     fates[row] = FATE_TO_LINK;
   }
   return NULL;
@@ -183,6 +210,7 @@ static napi_value open_batch(napi_env napi, napi_callback_info info) {
   uint32_t *keys = pio_column(vector, COLUMN_KEY);
   uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);
   uint32_t *lengths = pio_column(vector, COLUMN_LENGTH);
+  uint32_t *ids_high = pio_column(vector, COLUMN_PACKET_ID_HIGH);
   uint32_t *ids = pio_column(vector, COLUMN_PACKET_ID_LOW);
   for (uint32_t row = 0; row < rows; row++) {
     if (fates[row] != FATE_OPEN || keys[row] == PIO_NOTHING) continue;
@@ -192,17 +220,18 @@ static napi_value open_batch(napi_env napi, napi_callback_info info) {
       fates[row] = FATE_DROPPED;
       continue;
     }
-    const uint32_t header = key->prefix_length + ID_BYTES + TAG_BYTES;
+    const uint32_t sealing = head_bytes(key) + tail_bytes(key);
     /* The shortest packet has one byte of payload. */
-    if (length <= header || !open(key, vector->bytes + offset, length)) {
+    if (length <= sealing || !open(key, vector->bytes + offset, length)) {
       fates[row] = FATE_DROPPED;
       failed = true;
       continue;
     }
     const uint8_t *id = vector->bytes + offset + key->prefix_length;
-    ids[row] = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
-    offsets[row] = offset + header;
-    lengths[row] = length - header;
+    if (key->epoch) ids_high[row] = pio_get32(id);
+    ids[row] = pio_get32(id + key->id_length - SHORT_ID_BYTES);
+    offsets[row] = offset + head_bytes(key);
+    lengths[row] = length - sealing;
     fates[row] = FATE_INNER;
   }
   /* What a forged packet left in the thread's queue must not become the reason of somebody else's error. */
@@ -236,19 +265,19 @@ static napi_value multi_buffer(napi_env napi, napi_callback_info info) {
   return result;
 }
 
-/* installKey(cipher, key, implicitIv, prefix, seals, multiBuffer): handle, or -1 when the cipher does not exist here */
+/* installKey(cipher, key, implicitIv, prefix, seals, epoch, multiBuffer): handle, or -1 when the cipher does not exist here */
 static napi_value install_key(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
-  napi_value arguments[6];
+  napi_value arguments[7];
   char name[32];
   uint8_t *secret, *implicit_iv, *prefix;
   size_t secret_length, iv_length, prefix_length;
-  bool seals, wants_multi_buffer;
-  if (!pio_arguments(napi, info, 6, arguments, &env) || !pio_string(napi, arguments[0], name, sizeof name) ||
+  bool seals, epoch, wants_multi_buffer;
+  if (!pio_arguments(napi, info, 7, arguments, &env) || !pio_string(napi, arguments[0], name, sizeof name) ||
       !pio_bytes(napi, arguments[1], &secret, &secret_length) ||
       !pio_bytes(napi, arguments[2], &implicit_iv, &iv_length) ||
       !pio_bytes(napi, arguments[3], &prefix, &prefix_length) || !pio_bool(napi, arguments[4], &seals) ||
-      !pio_bool(napi, arguments[5], &wants_multi_buffer)) {
+      !pio_bool(napi, arguments[5], &epoch) || !pio_bool(napi, arguments[6], &wants_multi_buffer)) {
     return NULL;
   }
   static const struct {
@@ -265,17 +294,23 @@ static napi_value install_key(napi_env napi, napi_callback_info info) {
     if (ciphers[i].key_bytes != secret_length) return pio_out_of_range(napi, "the key has the wrong length for its cipher");
     openssl = ciphers[i].openssl;
   }
-  if (iv_length != IMPLICIT_IV_BYTES) return pio_out_of_range(napi, "an implicit IV has 8 bytes");
-  if (prefix_length != 1 && prefix_length != MAX_PREFIX_BYTES) return pio_out_of_range(napi, "a prefix has 1 or 4 bytes");
+  if (iv_length != (epoch ? NONCE_BYTES : SHORT_IV_BYTES)) {
+    return pio_out_of_range(napi, epoch ? "an implicit IV has 12 bytes" : "an implicit IV has 8 bytes");
+  }
+  if (prefix_length != MAX_PREFIX_BYTES && (epoch || prefix_length != 1)) {
+    return pio_out_of_range(napi, epoch ? "a prefix has 4 bytes" : "a prefix has 1 or 4 bytes");
+  }
   if (openssl == NULL || OPENSSL_cleanse == NULL) return pio_int(napi, -1);
 
   struct pio_key *key = calloc(1, sizeof *key);
   if (key == NULL) return pio_bug(napi, "out of memory");
   key->seals = seals;
+  key->epoch = epoch;
+  key->id_length = epoch ? EPOCH_ID_BYTES : SHORT_ID_BYTES;
   key->prefix_length = (uint8_t)prefix_length;
   key->aad_start = prefix_length == 1 ? 1 : 0;
   memcpy(key->prefix, prefix, prefix_length);
-  memcpy(key->nonce + ID_BYTES, implicit_iv, IMPLICIT_IV_BYTES);
+  memcpy(key->iv + NONCE_BYTES - iv_length, implicit_iv, iv_length);
   if (wants_multi_buffer) key->multi_buffer = pio_mb_key(name, secret);
   if (key->multi_buffer == NULL && !set_up_evp(key, openssl, secret)) {
     pio_key_free(key);

@@ -19,7 +19,7 @@
 #endif
 
 /* What a super-packet may become larger by when it is sealed, for each of its segments. */
-#define SEALED_HEADER 24
+#define SEALED_HEADER 28
 /* Packets that a super-packet may be. More are read only where the kernel was not told of the limit. */
 #define MAX_SEGMENTS 1024
 /* Rows that one call adds: with more the first would wait too long for the last. */

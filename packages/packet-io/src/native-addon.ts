@@ -37,6 +37,7 @@ export interface NativeAddon {
     implicitIv: Uint8Array,
     prefix: Uint8Array,
     seals: boolean,
+    epoch: boolean,
     multiBuffer: boolean,
   ): NativeIndex;
   retireKey(key: NativeIndex): void;

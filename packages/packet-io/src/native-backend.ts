@@ -23,8 +23,9 @@ export function nativeBackend(choice: AeadChoice = 'evp'): AeadBackend {
     name: usable ? text : 'evp',
     sealsSuperPackets: true,
     installKey(options: AeadKeyOptions): AeadKeyHandle {
-      const { cipher, key, implicitIv, prefix, direction } = options;
-      const handle = addon.installKey(cipher, key, implicitIv, prefix, direction === 'seal', usable);
+      const { cipher, key, implicitIv, prefix, direction, layout } = options;
+      const isEpoch = layout === 'epoch';
+      const handle = addon.installKey(cipher, key, implicitIv, prefix, direction === 'seal', isEpoch, usable);
       if (handle < 0) throw unsupported(`the OpenSSL of this node has no cipher ${cipher}`);
       return handle;
     },

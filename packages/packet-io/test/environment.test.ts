@@ -22,7 +22,7 @@ const USE_EVERYTHING = `
     if (id === 0) addon.closePort(port);
   }
   addon.udpAdopt(addon.socketOpen(false, 4, false), 9);
-  addon.installKey('AES-128-GCM', new Uint8Array(16), new Uint8Array(8), new Uint8Array(4), true, false);
+  addon.installKey('AES-128-GCM', new Uint8Array(16), new Uint8Array(8), new Uint8Array(4), true, false, false);
   addon.registerVector(new Uint8Array(1024), new Uint32Array(${VECTOR_COLUMNS.length} * 4), new Uint32Array(8 * 4), 4, 32, 200, 256);
 `;
 
