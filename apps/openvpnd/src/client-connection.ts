@@ -34,8 +34,8 @@ export interface ClientConnectionOptions {
   readonly compose: (parts: PeerParts) => ComposedPeer;
   /** Kept across connections while `--persist-tun` holds. */
   readonly tunnelInterface: TunnelInterface;
-  /** Called when the interface is up and the tunnel carries data. */
-  readonly connected: () => void;
+  /** Called when the interface is up and the tunnel carries data, with where the peer is. */
+  readonly connected: (peer: Endpoint | undefined) => void;
 }
 
 /**
@@ -78,7 +78,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   });
   const { tunnel } = modules;
   const complete = (): void => {
-    connection.connected();
+    connection.connected(peer());
     say('Initialization Sequence Completed');
   };
   let configured: Promise<unknown> | undefined;

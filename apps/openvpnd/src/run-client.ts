@@ -37,6 +37,8 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
     ...(options.link.remoteRandom ? { shuffle: random } : {}),
   });
 
+  /** With --persist-remote-ip: who waits without a remote keeps to the peer that has come. */
+  let persistentPeer: Target;
   let unusable = '';
   let action: WalkAction<ConnectionEntry, Target> = walk.start();
   for (;;) {
@@ -63,7 +65,8 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
         break;
       }
       case 'connect': {
-        const { entry, address, rivals } = action;
+        const { entry, rivals } = action;
+        const address = action.address ?? (entry.protocol.transport === 'udp' ? persistentPeer : undefined);
         if (address !== undefined) say(`TCP/UDP: Preserving recently used remote address: ${formatEndpoint(address)}`);
         const info = await runConnection(run, {
           context,
@@ -71,11 +74,16 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
           locals,
           remotes: contenders(entry, address, rivals),
           raceDelayMs: entry.raceDelayMs ?? NEVER,
-          tried: (remote) => walk.handleTried(remote),
+          tried: (remote) => {
+            if (entry.remote !== undefined) walk.handleTried(remote);
+          },
           outer,
           compose: composer(entry),
           tunnelInterface,
-          connected: () => walk.handleConnected(),
+          connected: (peer) => {
+            walk.handleConnected();
+            if (options.link.persistRemoteIp) persistentPeer = peer;
+          },
         });
         if (info.signal !== 'SIGUSR1') return info;
         if (!options.process.persistTun || info.text === DEVICE_LOST) await tunnelInterface.takeDown();

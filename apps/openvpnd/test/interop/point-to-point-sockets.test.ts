@@ -251,6 +251,28 @@ describe.skipIf(!ready)('sockets of two points', () => {
       }));
   }
 
+  test('persist-remote-ip: who waits keeps to its peer over a restart, and would take another one without', () =>
+    Lab.use(async (lab) => {
+      const points = await Points.create(lab, tls, peer);
+      for (const persist of [true, false]) {
+        const waiting = points.start('server', 'openvpnd', persist ? ['persist-remote-ip'] : []);
+        await waiting.waitForLine(LISTENING, UP_TIMEOUT_MS);
+        const at = points.addresses.server.ipv4;
+        const calling = points.start('client', 'openvpn', [`remote ${at}`, 'lport 4567', 'proto udp4']);
+        await points.expectTunnel([waiting, calling]);
+        const from = waiting.lines.length;
+        waiting.signal('SIGUSR1');
+        const where = persist ? String.raw`\[AF_INET\]${points.addresses.client.ipv4}:4567` : String.raw`\[AF_UNSPEC\]`;
+        await waiting.waitForLine(new RegExp(`link remote: ${where}`), UP_TIMEOUT_MS, from);
+        calling.signal('SIGUSR1');
+        await waiting.waitForLine(UP, UP_TIMEOUT_MS, from);
+        for (const end of [waiting, calling]) {
+          end.signal('SIGTERM');
+          await end.waitForEnd(10_000);
+        }
+      }
+    }));
+
   test('who waits locks to the first authenticated peer: another one with a good certificate stays outside', () =>
     Lab.use(async (lab) => {
       const points = await Points.create(lab, tls, peer);
