@@ -172,6 +172,7 @@ function sideProblem(draft: Draft, { protocol, remote, bind }: ConnectionEntry):
 
 function serverProblem(draft: Draft, listeners: readonly Listener[]): string | undefined {
   if (draft.pull) return '--pull cannot be used with --mode server';
+  if (draft.mtuTest) return '--mtu-test is not supported with --mode server: let a client measure';
   if (!draft.tlsServer) return '--mode server requires --tls-server';
   if (draft.blocks.length > 0) return '<connection> cannot be used with --mode server';
   if (draft.remotes.length > 0) return '--remote cannot be used with --mode server';

@@ -48,3 +48,9 @@ test('the MTU is measured on demand, which fragments make inaccurate', () => {
     'using --fragment and --mtu-test together',
   );
 });
+
+test('a server does not measure', () => {
+  const server = 'dev tun\nserver 10.8.0.0 255.255.255.0\nca c\ncert c\nkey k\ndh none\nmtu-test\n';
+  expect(parseConfigText(server, 't.conf')).toMatchObject({ ok: false, errors: [expect.stringContaining('mtu-test')] });
+  expect(parseConfigText(server.replace('mtu-test', ''), 't.conf').ok).toBe(true);
+});
