@@ -108,8 +108,8 @@ export class ClientAdmission {
       return { instance, requestId: request.requestId, verdict: { type: 'reject', ...(reason && { reason }) } };
     }
     log.info('server.password-accepted', { username });
-    this.#issueToken(now, instance, username, session);
-    return { instance, requestId: request.requestId, verdict: { type: 'accept', username } };
+    const verdict = this.#admit(now, instance, username, session);
+    return { instance, requestId: request.requestId, verdict };
   }
 
   /** The client that a question is about, while somebody waits for the answer. */
@@ -153,8 +153,7 @@ export class ClientAdmission {
       if (!tokens.externalAuth) {
         log.info(good ? 'server.token-accepted' : 'server.token-refused', { username, state });
         if (!good) return state === 'Invalid' ? REJECT : { type: 'reject', reason: TOKEN_EXPIRED };
-        this.#issueToken(now, instance, username, session);
-        return { type: 'accept', username };
+        return this.#admit(now, instance, username, session);
       }
     }
     if (tokens !== undefined) session ??= tokens.maker.open(this.#options.unixTime(now));
@@ -180,6 +179,12 @@ export class ClientAdmission {
   #makeRoom(instance: Instance): void {
     const own = [...this.#questions].filter(([, question]) => question.instance === instance);
     for (const [id] of own.slice(0, -1)) this.#questions.delete(id);
+  }
+
+  #admit(now: Instant, instance: Instance, username: string, session: TokenSession | undefined): Verdict {
+    instance.modules.username = username;
+    this.#issueToken(now, instance, username, session);
+    return { type: 'accept', username };
   }
 
   #issueToken(now: Instant, instance: Instance, username: string, session: TokenSession | undefined): void {

@@ -46,6 +46,8 @@ export class ServerPeer {
   readonly listener: ServerListener;
   /** Known once the client has authenticated. */
   commonName: string | undefined;
+  /** With which it was let in, where the server asks for one. */
+  username: string | undefined;
   /** SHA-256 of the certificates that it has shown, the last one's issuer first; undefined before and when there are none. */
   certificates: string | undefined;
   /** Its file in --client-config-dir, if there is one. */

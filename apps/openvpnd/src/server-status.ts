@@ -7,6 +7,8 @@ import { localTime } from './local-time.js';
 export interface ClientStatus {
   /** Unknown before it has authenticated. */
   readonly commonName: string | undefined;
+  /** With which it was let in; undefined where the server asks for none. */
+  readonly username: string | undefined;
   readonly realAddress: string;
   readonly ipv4: string | undefined;
   readonly ipv6: string | undefined;
@@ -109,7 +111,7 @@ function fieldFormat(
       bytesSent,
       localTime(since),
       since,
-      UNDEFINED,
+      printable(client.username),
       clientId,
       peerId,
       cipher ?? '',
@@ -127,7 +129,11 @@ function fieldFormat(
   return rows.map((row) => row.join(separator));
 }
 
-/** The name comes from a certificate: one that would break the line loses what breaks it, as OpenVPN's do. */
 function nameOf(client: ClientStatus): string {
-  return client.commonName?.replace(/[^ -~\u0080-\uffff]|,/g, '_') ?? UNDEFINED;
+  return printable(client.commonName);
+}
+
+/** Names come from clients: one that would break the line loses what breaks it, as OpenVPN's do. */
+function printable(name: string | undefined): string {
+  return name?.replace(/[^ -~\u0080-\uffff]|,/g, '_') ?? UNDEFINED;
 }

@@ -225,6 +225,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       const lastReference = Math.max(assigned?.at ?? since, this.#dataChannel.lastActive(slot));
       return {
         commonName: peer.commonName,
+        username: peer.username,
         realAddress: statusAddress(address),
         ipv4: assigned?.addresses.ipv4?.local,
         ipv6: assigned?.addresses.ipv6?.local,

@@ -5,6 +5,7 @@ import { clientStatistics } from '../src/statistics.js';
 
 const CLIENT: ClientStatus = {
   commonName: 'client1',
+  username: undefined,
   realAddress: '10.77.1.2:58290',
   ipv4: '10.8.0.20',
   ipv6: 'fd08::1012',

@@ -60,6 +60,7 @@ describe('user name and password', () => {
       expect(environment).not.toHaveProperty('session_state');
     }
     expect(set.client.signals).toEqual([]);
+    expect(set.server.run.tunnel.status()[0]?.username).toBe('alice');
   });
 
   test('that are wrong, missing or too long are refused, and the client is told', () => {

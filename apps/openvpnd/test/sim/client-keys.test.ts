@@ -47,6 +47,44 @@ describe('tls-crypt-v2', () => {
     for (const flow of world.traffic.flows) expect(flow.sent - flow.lost).toBeGreaterThan(0);
   });
 
+  test('are judged when they come, and another key does not slip in behind the judgement', () => {
+    const world = new SimWorld({ seed: 3, conditions: { delayMs: 10 } });
+    const judged: string[] = [];
+    const text = ({ metadata }: { readonly metadata: ClientKeyMetadata }): string =>
+      metadata.type === 'user' ? new TextDecoder().decode(metadata.bytes) : metadata.type;
+    const server = world.server({
+      config: [...SERVER, 'tls-crypt-v2-verify /bin/judge'],
+      clientKeys: (question) => {
+        judged.push(text(question));
+        return text(question) !== 'bad';
+      },
+    });
+    const config = (metadata: string, seed: number): readonly string[] =>
+      block(emitTlsCryptV2ClientKey(clientKey({ type: 'user', bytes: new TextEncoder().encode(metadata) }, seed)));
+    const place = { host: '198.51.7.7', port: 5000, commonName: 'client' };
+    const good = world.client('good', { config: config('good', 20), ...place });
+    const bad = world.client('bad', { config: config('bad', 21) });
+    world.until('connected', () => good.connected && server.connected === 1, 10);
+    expect(judged.sort()).toEqual(['bad', 'good']);
+    expect(bad.connected).toBe(false);
+    bad.kill();
+
+    // The client comes back after it has lost its state: with the same key at once, nobody asks again.
+    good.kill();
+    good.start();
+    world.until('connected again', () => good.connected, 10);
+    expect(judged).toHaveLength(2);
+
+    // With another key, at the same place, it has to wait until its former self is gone.
+    good.kill();
+    const other = world.client('other', { config: config('other', 22), ...place });
+    world.advanceSeconds(20);
+    expect(other.connected).toBe(false);
+    expect(judged).toHaveLength(2);
+    world.until('connected', () => other.connected, 200);
+    expect(judged.at(-1)).toBe('other');
+  });
+
   test('a key that is too old, or does not tell its age, is refused; a fresh one is not', () => {
     const world = new SimWorld({ seed: 5 });
     const server = world.server({ config: [...SERVER, 'tls-crypt-v2-max-age 2'] });

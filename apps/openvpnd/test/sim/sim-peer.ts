@@ -11,6 +11,9 @@ import type { SimWorld } from './sim-world.js';
 /** A password to judge. */
 export type PasswordQuestion = Extract<TunnelAction, { type: 'verify-password' }>;
 
+/** A client key to judge. */
+export type KeyQuestion = Extract<TunnelAction, { type: 'verify-client-key' }>;
+
 /** What a running tunnel is to be told. */
 interface EndableTunnel extends Tunnel<TunnelAction> {
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[];
@@ -26,6 +29,7 @@ export class SimRun<T extends EndableTunnel> {
   readonly #world: SimWorld;
   readonly #loop: EventLoop<TunnelAction>;
   readonly #configure: ((action: Extract<TunnelAction, { type: 'configure' }>) => SimTun) | undefined;
+  readonly #verifyClientKey: ((request: KeyQuestion) => void) | undefined;
   readonly #verifyPassword: ((request: PasswordQuestion) => void) | undefined;
   readonly #reconfigure: ((imported: ImportedOptions) => void) | undefined;
   readonly #ended: (info: SignalInfo) => void;
@@ -40,6 +44,8 @@ export class SimRun<T extends EndableTunnel> {
     readonly device?: SimTun;
     /** Answers with the device that the tunnel shall have. */
     readonly configure?: (action: Extract<TunnelAction, { type: 'configure' }>) => SimTun;
+    /** Judges tls-crypt-v2 client keys, as passwords. */
+    readonly verifyClientKey?: (request: KeyQuestion) => void;
     /** Judges passwords; the answer goes to the tunnel in a later turn. */
     readonly verifyPassword?: (request: PasswordQuestion) => void;
     /** The server has changed its options. */
@@ -52,6 +58,7 @@ export class SimRun<T extends EndableTunnel> {
     this.tunnel = tunnel;
     this.link = link;
     this.#configure = options.configure;
+    this.#verifyClientKey = options.verifyClientKey;
     this.#verifyPassword = options.verifyPassword;
     this.#reconfigure = options.reconfigure;
     this.#ended = options.ended;
@@ -119,7 +126,8 @@ export class SimRun<T extends EndableTunnel> {
         this.links.find(({ id }) => id === action.link)?.close();
         return;
       case 'verify-client-key':
-        throw new Error('no simulated server has --tls-crypt-v2-verify');
+        this.#verifyClientKey?.(action);
+        return;
       case 'signal':
         this.stop();
         this.#ended(action.info);

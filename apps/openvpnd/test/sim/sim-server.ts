@@ -9,7 +9,7 @@ import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
 import { passwordPolicy } from '../../src/password-policy.js';
 import type { ServerTunnel } from '../../src/server-tunnel.js';
 import { SERVER_HOST, serverOptions } from './sim-config.js';
-import { type PasswordQuestion, SimRun } from './sim-peer.js';
+import { type KeyQuestion, type PasswordQuestion, SimRun } from './sim-peer.js';
 import type { SimWorld } from './sim-world.js';
 
 /** Issuer of the certificates that both ends trust. */
@@ -20,6 +20,8 @@ export interface SimServerOptions {
   readonly clientConfig?: (commonName: string) => ClientConfigAnswer;
   /** Judges passwords, as the program of --auth-user-pass-verify does; undefined: it has yet to decide. */
   readonly passwords?: (question: PasswordQuestion) => PasswordAnswer | undefined;
+  /** Judges client keys, as the program of --tls-crypt-v2-verify does. */
+  readonly clientKeys?: (question: KeyQuestion) => boolean;
   /** Real TLS instead of the fake one. */
   readonly engines?: TlsEngineFactory;
 }
@@ -91,6 +93,13 @@ export class SimServer {
       link,
       links,
       device: this.device,
+      verifyClientKey: (question) => {
+        const admitted = this.#settings.clientKeys?.(question) ?? false;
+        world.clock.schedule(world.clock.now() + 10, () => {
+          const now = world.clock.now();
+          this.#run?.execute(this.run.tunnel.handleClientKeyVerdict(now, question.requestId, admitted));
+        });
+      },
       verifyPassword: (question) => {
         const answer = this.#settings.passwords?.(question);
         if (answer !== undefined) world.clock.schedule(world.clock.now() + 10, () => this.answer(question, answer));
