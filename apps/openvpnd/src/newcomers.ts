@@ -1,7 +1,9 @@
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import { ADDRESS_LINK, type LinkAddress } from '@openvpnd/memory';
 import { assertNever, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
+import { CONTROL_HEADER_BYTES } from '@openvpnd/wire';
 import { sameMetadata } from './control-wraps.js';
+import { ReturnLimit } from './return-limit.js';
 import type { Instance, ServerClients } from './server-clients.js';
 import type { ServerControl } from './server-control.js';
 import { formatArrival, type ServerListener } from './server-listener.js';
@@ -31,6 +33,7 @@ export class Newcomers {
   readonly #streams: StreamConnections;
   readonly #verifiesKeys: boolean;
   readonly #log: Log;
+  readonly #returns: ReturnLimit = new ReturnLimit();
   /** Instances whose client key is being judged. */
   readonly #judged: Map<number, Instance> = new Map();
   #keyRequests = 0;
@@ -84,6 +87,7 @@ export class Newcomers {
     const answer = handshake.handleFirstPacket(now, packet, instance.address, 'peer');
     switch (answer.type) {
       case 'reply':
+        if (!this.#returns.admits(now, instance.slot, packet.subarray(1, CONTROL_HEADER_BYTES))) return;
         actions.push({ type: 'send-control', packet: answer.packet, to: instance.address.slice() });
         return;
       case 'drop':

@@ -107,8 +107,8 @@ export class StatelessHandshake {
   /**
    * Judges a packet that belongs to no session. `bytes` and `address` (the words of a LinkAddress) are borrowed. Total over all inputs.
    *
-   * @param standing `peer`: the address is that of a peer, who may have lost its state or may be imitated. It is answered without a
-   *   limit: whoever forges its resets must not use up the answers that it needs, and one answer to one packet makes nothing worse.
+   * @param standing `peer`: the address is that of a peer, who may have lost its state or may be imitated. The limit of
+   *   strangers is not for it: whoever forges its resets must not use up the answers that it needs. The owner may have one of its own.
    */
   handleFirstPacket(
     now: Instant,

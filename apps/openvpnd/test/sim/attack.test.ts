@@ -139,13 +139,13 @@ describe.each([
 
   const undisturbed = timeOfReturn(() => {});
 
-  test('comes back as fast among resets that are forged in its name', () => {
+  test('comes back among resets that are forged in its name, after one repetition of its own', () => {
     expect(undisturbed).toBeLessThan(1000);
     const reset = (attacker: Attacker) => (): Uint8Array => attacker.reset(P_CONTROL_HARD_RESET_CLIENT_V2);
     const elapsed = timeOfReturn((attacker, server, from) => {
       attacker.flood(10_000, 20, server.run.link, from, reset(attacker));
     });
-    expect(elapsed).toBe(undisturbed);
+    expect(elapsed - undisturbed).toBeLessThanOrEqual(wrap.length === 0 ? 600 : 0);
   });
 
   test('comes back as fast among repetitions of what it has sent itself', () => {
