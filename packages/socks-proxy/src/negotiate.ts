@@ -81,8 +81,11 @@ function clientOptions(
       type: 5,
       ...(credentials === undefined ? {} : { userId: credentials.username, password: credentials.password }),
     },
-    // Whence the datagrams will come is not known yet: the unspecified address leaves it open.
-    destination: command === 'associate' ? { host: '0.0.0.0', port: 0 } : { host: target.host, port: target.port },
+    // Whence the datagrams will come is not known yet: the unspecified address leaves it open. Dante wants it in the family of the connection.
+    destination:
+      command === 'associate'
+        ? { host: remote.family === 6 ? '::' : '0.0.0.0', port: 0 }
+        : { host: target.host, port: target.port },
     timeout: timeoutMs,
     existing_socket: stream as unknown as Socket,
   };

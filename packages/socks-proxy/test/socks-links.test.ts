@@ -228,6 +228,16 @@ describe('an association', () => {
     expect(await exchange(opened, PACKETS)).toEqual(PACKETS);
   });
 
+  it('is asked for in the family of the proxy', async () => {
+    const through = await proxy();
+    for (const family of [4, 6] as const)
+      await open(factory('udp', { host: '127.0.0.1', port: 1 }), through.port, family);
+    expect(through.log).toEqual([
+      'command 3 type 1 0.0.0.0:0',
+      'command 3 type 4 0000:0000:0000:0000:0000:0000:0000:0000:0',
+    ]);
+  });
+
   it('goes to the proxy itself where that tells no address', async () => {
     const port = await datagramEcho();
     const through = await proxy({ unspecified: true });
