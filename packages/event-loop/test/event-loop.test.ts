@@ -185,7 +185,7 @@ describe('a full link', () => {
     link.makeRoom(100);
     expect(link.sent).toEqual([0, 1, 2, 3]);
     expect(device.paused).toBe(false);
-    device.poll();
+    while (device.inbox.length > 0) device.poll();
     expect(link.sent).toEqual(from(0, 10));
     expect(loop.counters).toMatchObject({ stalls: 1, unknownLink: 0 });
   });
