@@ -7,6 +7,8 @@ import type { PushUpdateResult, PushUpdateTarget } from '../../src/push-updates.
 import { Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const SERVER = fileURLToPath(new URL('./update-server.mjs', import.meta.url));
+/** Lines about routes come before the routes. */
+const SETTLED = { timeout: 10_000 };
 const UPDATED = /PUSH: Received control message: 'PUSH_UPDATE,/;
 
 /** A server of ours inside a program that lets the test change what was pushed. */
@@ -62,7 +64,7 @@ describe.skipIf(!labReady('openvpn', 'ping'))('PUSH_UPDATE', () => {
       const [place] = site.clientPlaces;
       const routes = async (...args: string[]): Promise<string> => (await place?.ip(...args, 'route')) ?? '';
       const ups = client.countLines(UP);
-      expect(await routes()).toContain('10.55.1.0/24');
+      await expect.poll(() => routes(), SETTLED).toContain('10.55.1.0/24');
 
       // While packets pass.
       const pings = ping(place, '10.8.0.1', { count: 100, interval: 0.05 });
@@ -75,11 +77,10 @@ describe.skipIf(!labReady('openvpn', 'ping'))('PUSH_UPDATE', () => {
       expect(result).toEqual({ ok: true, told: [0], unable: [1] });
       await client.waitForLine(/net_route_v6_add: fd55::\/32/, UP_TIMEOUT_MS);
       expect((await pings).received).toBe(100);
-      const shown = await routes();
-      expect(shown).not.toContain('10.55.1.0/24');
-      expect(shown).toContain('10.55.2.0/24');
-      expect(shown).toContain('10.55.3.0/24');
-      expect(await routes('-6')).toContain('fd55::/32');
+      await expect.poll(() => routes(), SETTLED).not.toContain('10.55.1.0/24');
+      await expect.poll(() => routes(), SETTLED).toContain('10.55.2.0/24');
+      await expect.poll(() => routes(), SETTLED).toContain('10.55.3.0/24');
+      await expect.poll(() => routes('-6'), SETTLED).toContain('fd55::/32');
       // What stayed was not touched.
       expect(client.countLines(/net_route_v4_del: 10\.55\.2\.0/)).toBe(0);
 
@@ -91,18 +92,18 @@ describe.skipIf(!labReady('openvpn', 'ping'))('PUSH_UPDATE', () => {
       const link = (await place?.ip('addr', 'show')) ?? '';
       expect(link).toContain('10.8.0.77/24');
       expect(link).toContain('mtu 1400');
-      expect(await routes('-6')).not.toContain('fd55::/32');
+      await expect.poll(() => routes('-6'), SETTLED).not.toContain('fd55::/32');
       expect((await ping(place, '10.8.0.1', { count: 20, interval: 0.05 })).received).toBe(20);
       expect((await ping(site.serverPlace, '10.8.0.77', { count: 20, interval: 0.05 })).received).toBe(20);
 
       // A whole default route comes and goes, and so does the way round it.
       expect(await server.push({ clientId: 0 }, 'redirect-gateway def1', '?block-ipv6')).toMatchObject({ ok: true });
       await client.waitForLine(/net_route_v4_add: 128\.0\.0\.0\/1/, UP_TIMEOUT_MS);
-      expect(await routes()).toContain('128.0.0.0/1');
+      await expect.poll(() => routes(), SETTLED).toContain('128.0.0.0/1');
       from = client.lines.length;
       expect(await server.push({ clientId: 0 }, '-redirect-gateway', '-route')).toMatchObject({ ok: true });
       await client.waitForLine(/net_route_v4_del: 10\.55\.3\.0.*/, UP_TIMEOUT_MS, from);
-      expect(await routes()).not.toContain('128.0.0.0/1');
+      await expect.poll(() => routes(), SETTLED).not.toContain('128.0.0.0/1');
 
       expect(client.countLines(UP)).toBe(ups);
       expect(stock.countLines(UPDATED)).toBe(0);
