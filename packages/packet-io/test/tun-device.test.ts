@@ -202,7 +202,8 @@ function forwardingWorld(family: 4 | 6, offload: TunOffload = 'none'): TunDevice
   const network = (side: number): string => (family === 4 ? `10.9.${side}.1/24` : `fd09:${side}::1/64`);
   for (const [side, device] of [near, far].entries()) {
     ip('addr', 'add', network(side), 'dev', device.name, ...(family === 6 ? ['nodad'] : []));
-    ip('link', 'set', device.name, 'up');
+    // Without multicast the system does not tell routers of its groups, at a time of its own.
+    ip('link', 'set', device.name, 'multicast', 'off', 'up');
   }
   const scratch = vector();
   const write = (device: NativeTunDevice, packet: Uint8Array): void => {
