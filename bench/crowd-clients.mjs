@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { parseArgs } from 'node:util';
-import { composeClient } from '../apps/openvpnd/dist/compose-client.js';
+import { composeClient } from '../apps/openvpnd/dist/client/compose-client.js';
 import { controlWraps } from '../apps/openvpnd/dist/control-wraps.js';
 import { systemRandom } from '../apps/openvpnd/dist/host/system-random.js';
 import { tlsEngines } from '../apps/openvpnd/dist/tls-engines.js';

@@ -3,6 +3,7 @@ import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
 import { hasNativeAddon, type PassedSocket, takePassedSockets } from '@openvpnd/packet-io';
+import { runClient } from './client/run-client.js';
 import { dataPathProblem } from './data-path.js';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
@@ -15,15 +16,14 @@ import { systemRandom } from './host/system-random.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
 import { FatalError, type Run } from './run.js';
-import { runClient } from './run-client.js';
-import { nativeInterface, runServer } from './run-server.js';
-import type { RunningServer } from './running-server.js';
+import { nativeInterface, runServer } from './server/run-server.js';
+import type { RunningServer } from './server/running-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
 
-export type { PushUpdateResult, PushUpdateTarget } from './push-updates.js';
-export type { RunningServer } from './running-server.js';
-export type { ClientStatus } from './server-status.js';
+export type { PushUpdateResult, PushUpdateTarget } from './server/push-updates.js';
+export type { RunningServer } from './server/running-server.js';
+export type { ClientStatus } from './server/server-status.js';
 
 /** OpenVPN's exit statuses. */
 const EXIT_GOOD = 0;

@@ -3,7 +3,7 @@ import type { PeerCounters } from '@openvpnd/data-channel';
 import type { DataPacketShape } from '@openvpnd/keygen';
 import { earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { OccMessage } from '@openvpnd/wire';
-import { MtuTest } from './mtu-test.js';
+import { MtuTest } from './client/mtu-test.js';
 import { occAnswer } from './occ-answer.js';
 
 /** Between two questions. OpenVPN: OCC_INTERVAL_SECONDS. */

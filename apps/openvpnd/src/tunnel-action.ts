@@ -1,8 +1,8 @@
 import type { ClientKeyMetadata } from '@openvpnd/control-wrap';
 import type { LinkAddress } from '@openvpnd/memory';
+import type { ImportedOptions } from './client/import-options.js';
 import type { PasswordRequest } from './host/password-program.js';
 import type { SignalInfo } from './host/signals.js';
-import type { ImportedOptions } from './import-options.js';
 
 /** What a tunnel asks of its host, in order. */
 export type TunnelAction =

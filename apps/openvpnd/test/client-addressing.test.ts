@@ -1,7 +1,7 @@
 import { parseClientConfig } from '@openvpnd/config';
 import { formatPrefix } from '@openvpnd/internal-mux';
 import { describe, expect, test } from 'vitest';
-import { type Assignment, ClientAddressing } from '../src/client-addressing.js';
+import { type Assignment, ClientAddressing } from '../src/server/client-addressing.js';
 import { optionsOf, SERVER } from './options-of.js';
 
 function addressing(...lines: readonly string[]): ClientAddressing {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientConfigFrom } from '../src/client-config-dir.js';
+import { clientConfigFrom } from '../src/server/client-config-dir.js';
 
 let root: string;
 let directory: string;

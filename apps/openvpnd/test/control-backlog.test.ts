@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ControlBacklog } from '../src/control-backlog.js';
+import { ControlBacklog } from '../src/server/control-backlog.js';
 
 const packet = (byte: number): Uint8Array => Uint8Array.of(byte);
 

@@ -1,6 +1,6 @@
 import { VirtualClock } from '@openvpnd/testkit';
 import { describe, expect, test } from 'vitest';
-import { EntryResolver } from '../src/entry-addresses.js';
+import { EntryResolver } from '../src/client/entry-addresses.js';
 import type { Run } from '../src/run.js';
 import { optionsOf } from './options-of.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FrequencyLimit } from '../src/frequency-limit.js';
+import { FrequencyLimit } from '../src/server/frequency-limit.js';
 
 test('so many in a period, and as many in the next', () => {
   const limit = new FrequencyLimit({ count: 2, seconds: 10 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ImportResult, importOptions, planInput } from '../src/import-options.js';
+import { type ImportResult, importOptions, planInput } from '../src/client/import-options.js';
 import { CLIENT, optionsOf } from './options-of.js';
 
 const USUAL = [

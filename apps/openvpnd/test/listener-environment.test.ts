@@ -1,6 +1,6 @@
 import { parseConfigText } from '@openvpnd/config';
 import { expect, test } from 'vitest';
-import { listenerEnvironment } from '../src/listener-environment.js';
+import { listenerEnvironment } from '../src/server/listener-environment.js';
 
 const SERVER =
   'dev tun\n<ca>\n</ca>\n<cert>\n</cert>\n<key>\n</key>\ndh none\nserver 10.8.0.0 255.255.255.0\nkeepalive 10 60\n';

@@ -10,7 +10,7 @@ import {
 } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import { describe, expect, test } from 'vitest';
-import { openListeners } from '../src/open-listeners.js';
+import { openListeners } from '../src/server/open-listeners.js';
 
 const SERVER =
   'dev tun\n<ca>\n</ca>\n<cert>\n</cert>\n<key>\n</key>\ndh none\nserver 10.8.0.0 255.255.255.0\nkeepalive 10 60\n';

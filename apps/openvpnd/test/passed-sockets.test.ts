@@ -1,7 +1,7 @@
 import { parseConfigText } from '@openvpnd/config';
 import type { PassedSocket } from '@openvpnd/packet-io';
 import { describe, expect, test } from 'vitest';
-import { assignSockets } from '../src/passed-sockets.js';
+import { assignSockets } from '../src/server/passed-sockets.js';
 
 const SERVER =
   'dev tun\n<ca>\n</ca>\n<cert>\n</cert>\n<key>\n</key>\ndh none\nserver 10.8.0.0 255.255.255.0\nkeepalive 10 60\n';

@@ -3,7 +3,7 @@ import type { LinkAddress } from '@openvpnd/memory';
 import { NEVER } from '@openvpnd/sans-io';
 import { SeededRandom } from '@openvpnd/testkit';
 import { describe, expect, it } from 'vitest';
-import { PeerPaths, type PeerPathsOptions } from '../src/peer-paths.js';
+import { PeerPaths, type PeerPathsOptions } from '../src/client/peer-paths.js';
 
 function at(host: string, port: number, link: number): LinkAddress {
   const endpoint = parseEndpoint(host, port);

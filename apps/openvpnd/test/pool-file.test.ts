@@ -1,6 +1,6 @@
 import { AddressPool, formatInnerAddress, parseInnerAddress } from '@openvpnd/internal-mux';
 import { describe, expect, test } from 'vitest';
-import { poolFileText, readPoolFile } from '../src/pool-file.js';
+import { poolFileText, readPoolFile } from '../src/server/pool-file.js';
 
 function pool(withIpv6 = true): AddressPool {
   const parse = (text: string): Uint8Array => parseInnerAddress(text) ?? new Uint8Array();

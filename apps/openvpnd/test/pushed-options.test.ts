@@ -1,6 +1,6 @@
 import { parseClientConfig } from '@openvpnd/config';
 import { expect, test } from 'vitest';
-import { pushedOptions } from '../src/pushed-options.js';
+import { pushedOptions } from '../src/server/pushed-options.js';
 
 const COMMON = ['route-gateway 10.8.0.1', 'topology subnet', 'ping 10', 'route 10.1.0.0 255.255.0.0'];
 const ADDRESSES = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ReturnLimit } from '../src/return-limit.js';
+import { ReturnLimit } from '../src/server/return-limit.js';
 
 function id(number: number): Uint8Array {
   const bytes = new Uint8Array(8);

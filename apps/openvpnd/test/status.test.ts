@@ -1,7 +1,7 @@
 import { linkAddress } from '@openvpnd/external-mux';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ClientStatus, type StatusFrame, serverStatus, statusAddress } from '../src/server-status.js';
-import { clientStatistics } from '../src/statistics.js';
+import { clientStatistics } from '../src/client/statistics.js';
+import { type ClientStatus, type StatusFrame, serverStatus, statusAddress } from '../src/server/server-status.js';
 
 const CLIENT: ClientStatus = {
   commonName: 'client1',

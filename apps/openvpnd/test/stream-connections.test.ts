@@ -2,7 +2,7 @@ import { linkAddress } from '@openvpnd/external-mux';
 import type { LinkAddress } from '@openvpnd/memory';
 import { NEVER } from '@openvpnd/sans-io';
 import { describe, expect, test } from 'vitest';
-import { StreamConnections } from '../src/stream-connections.js';
+import { StreamConnections } from '../src/server/stream-connections.js';
 
 function from(link: number): LinkAddress {
   return linkAddress({ family: 4, address: '192.0.2.7', port: 4000 + link }, link);

@@ -9,8 +9,8 @@ import {
 import { type Instant, NEVER } from '@openvpnd/sans-io';
 import { SeededRandom, SimNetwork, SimTun, VirtualClock } from '@openvpnd/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ImportedOptions } from '../src/client/import-options.js';
 import { DEVICE_LOST, type RunSignal, SignalInbox, type SignalInfo } from '../src/host/signals.js';
-import type { ImportedOptions } from '../src/import-options.js';
 import { DaemonLog } from '../src/log/daemon-log.js';
 import type { LineWriter } from '../src/log/line-writer.js';
 import { NO_ACTIONS, type TunnelAction } from '../src/tunnel-action.js';

@@ -5,7 +5,7 @@ import {
   type RedirectGateway,
   type SystemRoutes,
   type TunnelPlanInput,
-} from '../src/tunnel-plan.js';
+} from '../src/client/tunnel-plan.js';
 
 const SUBNET: TunnelPlanInput = {
   topology: 'subnet',

@@ -1,6 +1,12 @@
 import type { TunDevice } from '@openvpnd/internal-mux';
 import type { NativeTunDevice, TunOffload } from '@openvpnd/packet-io';
-import { planInterface, planRoutes, type RoutePlan, type SystemRoutes, type TunnelPlanInput } from '../tunnel-plan.js';
+import {
+  planInterface,
+  planRoutes,
+  type RoutePlan,
+  type SystemRoutes,
+  type TunnelPlanInput,
+} from '../client/tunnel-plan.js';
 import {
   configureInterface,
   type InterfaceSettings,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Lab, labReady, ping, type RunningProcess, serverConfig, writeConfig } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { PushUpdateResult, PushUpdateTarget } from '../../src/push-updates.js';
+import type { PushUpdateResult, PushUpdateTarget } from '../../src/server/push-updates.js';
 import { Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const SERVER = fileURLToPath(new URL('./update-server.mjs', import.meta.url));

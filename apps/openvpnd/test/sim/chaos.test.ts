@@ -1,7 +1,7 @@
 import { parseClientConfig } from '@openvpnd/config';
 import type { LinkConditions, SeededRandom } from '@openvpnd/testkit';
 import { expect, test } from 'vitest';
-import type { ClientConfigAnswer } from '../../src/client-config.js';
+import type { ClientConfigAnswer } from '../../src/server/client-config.js';
 import { Attacker } from './attacker.js';
 import type { SimClient } from './sim-client.js';
 import { TLS_CRYPT } from './sim-config.js';

@@ -1,6 +1,6 @@
 import { parseClientConfig } from '@openvpnd/config';
 import { describe, expect, test } from 'vitest';
-import type { ClientConfigAnswer } from '../../src/client-config.js';
+import type { ClientConfigAnswer } from '../../src/server/client-config.js';
 import { SimWorld } from './sim-world.js';
 import { NO_FAULTS } from './traffic.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { PushUpdateResult, PushUpdateTarget } from '../../src/push-updates.js';
+import type { PushUpdateResult, PushUpdateTarget } from '../../src/server/push-updates.js';
 import type { SimClient } from './sim-client.js';
 import type { SimServer } from './sim-server.js';
 import { SimWorld } from './sim-world.js';

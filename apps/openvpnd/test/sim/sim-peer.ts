@@ -2,8 +2,8 @@ import { EventLoop, type EventLoopCounters, type Tunnel } from '@openvpnd/event-
 import { ADDRESS_LINK } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import type { SimLink, SimTun } from '@openvpnd/testkit';
+import type { ImportedOptions } from '../../src/client/import-options.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
-import type { ImportedOptions } from '../../src/import-options.js';
 import type { TunnelAction } from '../../src/tunnel-action.js';
 import { tunnelVector } from '../../src/tunnel-vector.js';
 import type { SimWorld } from './sim-world.js';

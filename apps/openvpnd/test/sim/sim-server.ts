@@ -1,13 +1,13 @@
 import type { Options } from '@openvpnd/config';
 import type { PeerCertificate, TlsEngineFactory } from '@openvpnd/control-tls';
 import { FakeTlsFactory, type FakeTlsRefusal, fakeCertificate, SimTun } from '@openvpnd/testkit';
-import type { ClientConfigAnswer } from '../../src/client-config.js';
-import { composeServer, type ServerModules } from '../../src/compose-server.js';
 import { controlWraps } from '../../src/control-wraps.js';
 import type { PasswordAnswer } from '../../src/host/password-program.js';
 import type { RunSignal, SignalInfo } from '../../src/host/signals.js';
-import { passwordPolicy } from '../../src/password-policy.js';
-import type { ServerTunnel } from '../../src/server-tunnel.js';
+import type { ClientConfigAnswer } from '../../src/server/client-config.js';
+import { composeServer, type ServerModules } from '../../src/server/compose-server.js';
+import { passwordPolicy } from '../../src/server/password-policy.js';
+import type { ServerTunnel } from '../../src/server/server-tunnel.js';
 import { SERVER_HOST, serverOptions } from './sim-config.js';
 import { type KeyQuestion, type PasswordQuestion, SimRun } from './sim-peer.js';
 import type { SimWorld } from './sim-world.js';
