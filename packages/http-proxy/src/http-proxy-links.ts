@@ -6,7 +6,6 @@ import type {
   LinkOpening,
   PendingLink,
 } from '@openvpnd/external-mux';
-import { createMD4 } from 'hash-wasm';
 import { ConnectExchange, type ExchangeStep } from './connect-exchange.js';
 import { HttpProxyError } from './http-proxy-error.js';
 import type { HttpProxyOptions } from './http-proxy-options.js';
@@ -115,6 +114,8 @@ class ProxyConnect implements PendingLink {
 let hash: Promise<Md4> | undefined;
 
 function loadMd4(): Promise<Md4> {
-  hash ??= createMD4().then((hasher) => (bytes) => hasher.init().update(bytes).digest('binary'));
+  hash ??= import('hash-wasm')
+    .then(({ createMD4 }) => createMD4())
+    .then((hasher) => (bytes) => hasher.init().update(bytes).digest('binary'));
   return hash;
 }

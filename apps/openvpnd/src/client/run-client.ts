@@ -6,7 +6,8 @@ import type { ResolvedAddress } from '../host/resolve.js';
 import { DEVICE_LOST, describeSignal, type SignalInfo } from '../host/signals.js';
 import type { TunnelInterface } from '../host/tunnel-interface.js';
 import { linkIds } from '../link/link-ids.js';
-import { readProxyCredentials } from '../link/proxy-links.js';
+import { loadProxies } from '../link/load-proxies.js';
+import { readProxyCredentials } from '../link/proxy-credentials.js';
 import { loadTransports } from '../link/transport-modules.js';
 import { FatalError, type Run } from '../run.js';
 import { runConnection } from './client-connection.js';
@@ -27,7 +28,7 @@ export async function runClient(run: Run, tunnelInterface: TunnelInterface): Pro
   const composer = tunnelComposer(run);
   readProxyCredentials(options);
   const resolver = new EntryResolver(run);
-  const outer = { nextId: linkIds(), modules: await loadTransports(options) };
+  const outer = { nextId: linkIds(), modules: await loadTransports(options), proxies: await loadProxies(options) };
   let locals: readonly ResolvedAddress[] | undefined;
   const context = new Context<Options, ComposedPeer>({ options });
   const walk = new ConnectionWalk<ConnectionEntry, Target>({

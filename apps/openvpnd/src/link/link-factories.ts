@@ -22,7 +22,7 @@ import type { Run } from '../run.js';
 import { MAX_SILENT_CONNECTIONS } from '../server/compose-server.js';
 import { tunnelVector } from '../tunnel-vector.js';
 import type { LinkIds } from './link-ids.js';
-import { proxyLinks } from './proxy-links.js';
+import type { ProxyLinks } from './load-proxies.js';
 import { type TransportModules, transportLinks } from './transport-modules.js';
 
 /** What links are made with, beside their entry. */
@@ -30,6 +30,8 @@ export interface LinkFactoryOptions {
   readonly run: Pick<Run, 'options' | 'log' | 'random' | 'clock' | 'unixTime'>;
   readonly nextId: LinkIds;
   readonly modules: TransportModules;
+  /** There when a connection goes through a proxy. */
+  readonly proxies?: ProxyLinks | undefined;
   /** Takes the connections of a server that do not speak OpenVPN, for `--port-share`. */
   readonly portShare?: PortShare;
 }
@@ -42,7 +44,7 @@ export interface LinkFactoryOptions {
  * @throws SourceFileError, FatalError when what a proxy or module needs is not there
  */
 export function linkFactory(
-  { run, nextId, modules, portShare }: LinkFactoryOptions,
+  { run, nextId, modules, proxies, portShare }: LinkFactoryOptions,
   entry: ConnectionEntry & Partial<Pick<Listener, 'portShare'>>,
   passed?: PassedSocket,
 ): LinkFactory {
@@ -60,8 +62,9 @@ export function linkFactory(
   };
   const { proxy } = entry;
   if (proxy !== undefined) {
+    if (proxies === undefined) throw new TypeError('what speaks to proxies was not loaded');
     const datagrams = datagramLinks({ nextId, open: (where) => openUdpLink({ ...where, ...settings }) });
-    return proxyLinks({ run, entry, proxy, links: linkMaker(limits), datagrams });
+    return proxies({ run, entry, proxy, links: linkMaker(limits), datagrams });
   }
   const role = server === undefined ? 'client' : 'server';
   const say = (line: string): void => run.log.say(1, line);

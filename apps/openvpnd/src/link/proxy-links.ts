@@ -1,10 +1,11 @@
-import type { ConnectionEntry, HttpProxyAuthentication, Options, ProxyOptions } from '@openvpnd/config';
+import type { ConnectionEntry, ProxyOptions } from '@openvpnd/config';
 import type { LinkFactory, LinkMaker } from '@openvpnd/external-mux';
-import { httpProxyLinks, type ProxyAuthentication } from '@openvpnd/http-proxy';
+import { httpProxyLinks } from '@openvpnd/http-proxy';
 import { socksDatagramLinks, socksLinks } from '@openvpnd/socks-proxy';
 import { readCredentials } from '../host/credentials.js';
 import type { Run } from '../run.js';
 import { tunnelVector } from '../tunnel-vector.js';
+import { proxyAuthentication } from './proxy-credentials.js';
 
 /** What links through a proxy are made with. */
 export interface ProxyLinkOptions {
@@ -29,7 +30,7 @@ export function proxyLinks({ run, entry, proxy, links, datagrams }: ProxyLinkOpt
     case 'http':
       return httpProxyLinks({
         target,
-        authentication: authenticationOf(proxy.authentication),
+        authentication: proxyAuthentication(proxy.authentication),
         request: {
           version: proxy.version,
           headers: proxy.headers,
@@ -53,31 +54,5 @@ export function proxyLinks({ run, entry, proxy, links, datagrams }: ProxyLinkOpt
         ? socksLinks(options)
         : socksDatagramLinks({ ...options, datagrams, maxPacketBytes: tunnelVector(entry.tunMtu).packetBytes });
     }
-  }
-}
-
-/**
- * Reads what the proxies want to know, at the start and before privileges are given up: what is missing is told then, and what is there is kept.
- *
- * @throws SourceFileError
- */
-export function readProxyCredentials(options: Options): void {
-  for (const { proxy } of options.connections) {
-    if (proxy?.kind === 'socks' && proxy.credentials !== undefined) readCredentials(proxy.credentials);
-    else if (proxy?.kind === 'http') authenticationOf(proxy.authentication);
-  }
-}
-
-function authenticationOf(given: HttpProxyAuthentication): ProxyAuthentication {
-  switch (given.method) {
-    case 'none':
-      return given;
-    case 'auto': {
-      const credentials = given.credentials === undefined ? undefined : readCredentials(given.credentials);
-      return { method: 'auto', clearText: given.clearText, credentials };
-    }
-    case 'basic':
-    case 'ntlm2':
-      return { method: given.method, credentials: readCredentials(given.credentials) };
   }
 }

@@ -1,7 +1,7 @@
 import { mssOf } from '@openvpnd/keygen';
 import { expect, test } from 'vitest';
 import { keyUse, packetShape } from '../src/install-keys.js';
-import { readProxyCredentials } from '../src/link/proxy-links.js';
+import { readProxyCredentials } from '../src/link/proxy-credentials.js';
 import { CLIENT, optionsOf } from './options-of.js';
 
 const clientOptionsOf = (lines: string) => optionsOf(...CLIENT, lines).options;
