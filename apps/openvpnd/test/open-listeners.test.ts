@@ -154,6 +154,33 @@ describe('opening the listeners of a server', () => {
     expect(none.bound).toEqual([]);
   });
 
+  test('a transport that never answers is taken back when a signal comes, with all that stands open', async () => {
+    const open = new Set<string>();
+    const abort = new AbortController();
+    const log = { say: () => {}, events: () => ({ warn: () => {} }) };
+    const opening = openListeners(
+      { log, passedSockets: [] } as never,
+      listenersOf('local * 1\nlocal * 2\n'),
+      ({ protocol, localPort }) => ({
+        protocol: protocol.transport,
+        connect: () => {
+          throw new Error('a server does not connect');
+        },
+        listen: (_where, watcher) => {
+          open.add(`port ${localPort}`);
+          const local = linkAddress({ family: 4, address: '0.0.0.0', port: localPort });
+          if (localPort === 1) queueMicrotask(() => watcher.listening(local));
+          else queueMicrotask(() => abort.abort(new Error('interrupted')));
+          return { close: () => open.delete(`port ${localPort}`) };
+        },
+      }),
+      { link: () => {} },
+      abort.signal,
+    );
+    await expect(opening).rejects.toThrow('interrupted');
+    expect(open.size).toBe(0);
+  });
+
   test('tags are told; backlog and ipv6only are handed on', async () => {
     const system = new FakeSystem();
     await system.open('<listen>\nproto tcp\nbind ipv6only\nlisten-backlog 7\ntag web\n</listen>\n');

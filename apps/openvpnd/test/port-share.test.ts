@@ -37,12 +37,12 @@ interface Shared {
 }
 
 /** A TCP listener that shares its port with a service on `web`. */
-async function shared(web: number, directory?: string): Promise<Shared> {
+async function shared(web: number, directory?: string, maxConnections?: number): Promise<Shared> {
   const lines: string[] = [];
   const ends: string[] = [];
   const links: LinkSocket[] = [];
   const rx = new PacketVector({ capacity: 16, headroom: 0, packetBytes: 2048, tailroom: 0 });
-  const share = new PortShare((line) => lines.push(line));
+  const share = new PortShare((line) => lines.push(line), maxConnections);
   let ids = 0;
   const factory = tcpLinks({
     nextId: () => ++ids,
@@ -221,6 +221,25 @@ describe('a shared port', () => {
     expect(links).toHaveLength(2);
     expect(ends).toEqual(['Connection reset, restarting [0]', 'Connection reset, restarting [0]']);
     expect(asked).toBe(0);
+  });
+
+  test('lets the oldest go when there are too many, and no other', async () => {
+    const web = await listening(createServer((socket) => socket.pipe(socket)));
+    const { port } = await shared(web, undefined, 2);
+    const clients: Socket[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const client = connect({ port, host: '127.0.0.1' });
+      closing.push(() => client.destroy());
+      client.on('error', () => {});
+      clients.push(client);
+      client.write('GET / HTTP/1.1\r\n\r\n');
+      await once(client, 'data');
+    }
+    if (!clients[0].destroyed) await once(clients[0], 'close');
+    for (const client of clients.slice(1)) {
+      client.write('still here');
+      await once(client, 'data');
+    }
   });
 
   test('ends what it has handed over when the server ends', async () => {

@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import type { PortShareOptions } from '@openvpnd/config';
 import { formatEndpoint, parseEndpoint } from '@openvpnd/external-mux';
 
+/**
+ * Connections at a time: each takes two descriptors, which the tunnel's clients need too. OpenVPN has a process of its own for them. Beyond, the oldest goes: a stranger who only
+ * holds connections keeps nobody out for long.
+ */
+const MAX_CONNECTIONS = 1024;
 /** OpenVPN: S_IRUSR | S_IWUSR | S_IRGRP. */
 const JOURNAL_MODE = 0o640;
 const MAPPED = /^::ffff:(?=[0-9.]+$)/;
@@ -20,11 +25,13 @@ interface SharedConnection {
  */
 export class PortShare {
   readonly #say: (line: string) => void;
+  readonly #maxConnections: number;
   readonly #open: Set<SharedConnection> = new Set();
   #closed = false;
 
-  constructor(say: (line: string) => void) {
+  constructor(say: (line: string) => void, maxConnections: number = MAX_CONNECTIONS) {
     this.#say = say;
+    this.#maxConnections = maxConnections;
   }
 
   /**
@@ -36,6 +43,8 @@ export class PortShare {
     const origin = endpointText(client.remoteAddress, client.remotePort);
     const server = connect({ host: place.host, port: place.port, allowHalfOpen: true });
     const connection: SharedConnection = { client, server };
+    const [oldest] = this.#open;
+    if (this.#open.size >= this.#maxConnections) this.#end(oldest);
     this.#open.add(connection);
     let journal: string | undefined;
     client.pause();
@@ -53,7 +62,7 @@ export class PortShare {
         journal = undefined;
       });
     }
-    if (this.#closed) client.destroy();
+    if (this.#closed) this.#end(connection);
     server.once('error', (error) => {
       if (server.connecting || server.remoteAddress === undefined) {
         this.#say(`PORT SHARE PROXY: connect to port-share server failed: ${error.message}`);
@@ -72,7 +81,12 @@ export class PortShare {
   /** Ends every connection. */
   close(): void {
     this.#closed = true;
-    for (const { client } of this.#open) client.destroy();
+    for (const connection of this.#open) this.#end(connection);
+  }
+
+  #end({ client, server }: SharedConnection): void {
+    client.destroy();
+    server.destroy();
   }
 
   /** A file named after our end of the connection to the service tells it whose connection that is. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import type { LinkFactory, LinkMaker, Transport } from '@openvpnd/external-mux';
+import type { LinkFactory, LinkMaker, ListenWatcher, Transport } from '@openvpnd/external-mux';
 import { FatalError } from '../run.js';
 
 /** The modules of `--transport`, by the names that the configuration gives them. */
@@ -29,7 +29,7 @@ async function load(module: string): Promise<Transport> {
   try {
     loaded = await import(place);
   } catch (error) {
-    throw new FatalError(`--transport: cannot load '${module}': ${(error as Error).message}`, { cause: error });
+    throw new FatalError(`--transport: cannot load '${module}': ${reasonOf(error)}`, { cause: error });
   }
   if (typeof loaded.default !== 'function') {
     throw new FatalError(`--transport: '${module}' has no default export that is a function: see docs/sockets.md`);
@@ -57,16 +57,70 @@ export function transportLinks({ modules, entry, role, links, say }: TransportLi
   const { module, args } = transport;
   const make = modules.get(module);
   if (make === undefined) throw new TypeError(`the transport ${module} was not loaded`);
-  let factory: LinkFactory;
+  let made: unknown;
   try {
-    factory = make({ args, role, links, log: say, ...(remote === undefined ? {} : { remote }) });
+    made = make({ args, role, links, log: say, ...(remote === undefined ? {} : { remote }) });
   } catch (error) {
-    throw new FatalError(`--transport ${module}: ${(error as Error).message}`, { cause: error });
+    throw refused(module, error);
   }
-  if (factory.protocol !== protocol.transport) {
+  if (!isLinkFactory(made)) {
     throw new FatalError(
-      `--transport ${module} carries packets as ${factory.protocol} does, and this is --proto ${protocol.transport}: write 'proto ${factory.protocol}' beside it`,
+      `--transport ${module}: its default export returned no LinkFactory, an object with protocol 'udp' or 'tcp', connect() and listen(), and no promise of one: see docs/sockets.md`,
     );
   }
-  return factory;
+  if (made.protocol !== protocol.transport) {
+    throw new FatalError(
+      `--transport ${module} carries packets as ${made.protocol} does, and this is --proto ${protocol.transport}: write 'proto ${made.protocol}' beside it`,
+    );
+  }
+  return answerable(made, module);
+}
+
+/** The module is not ours: its code has been checked by nobody. */
+function isLinkFactory(value: unknown): value is LinkFactory {
+  if (typeof value !== 'object' || value === null) return false;
+  const { protocol, connect, listen } = value as Partial<LinkFactory>;
+  return (protocol === 'udp' || protocol === 'tcp') && typeof connect === 'function' && typeof listen === 'function';
+}
+
+/** The same links; what the module throws or refuses when they are asked for is told as the module's, and not as a bug of ours. */
+function answerable(factory: LinkFactory, module: string): LinkFactory {
+  return {
+    protocol: factory.protocol,
+    connect: (where, opened) => {
+      try {
+        return taken(factory.connect(where, opened), 'connect', 'cancel');
+      } catch (error) {
+        throw refused(module, error);
+      }
+    },
+    listen: (where, watcher) => {
+      const told: ListenWatcher = {
+        listening: (local) => watcher.listening(local),
+        link: (link, from) => watcher.link(link, from),
+        crowded: (error) => watcher.crowded(error),
+        failed: (error) => watcher.failed(refused(module, error)),
+      };
+      try {
+        return taken(factory.listen(where, told), 'listen', 'close');
+      } catch (error) {
+        throw refused(module, error);
+      }
+    },
+  };
+}
+
+/** What can be taken back, as whoever asked for it will want to. */
+function taken<T>(value: T, asked: string, method: keyof T & string): T {
+  if (typeof value?.[method] === 'function') return value;
+  throw new FatalError(`${asked}() returned nothing with ${method}(): see docs/sockets.md`);
+}
+
+function refused(module: string, error: unknown): FatalError {
+  return new FatalError(`--transport ${module}: ${reasonOf(error)}`, { cause: error });
+}
+
+/** Anything can be thrown. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

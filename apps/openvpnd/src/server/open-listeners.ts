@@ -27,14 +27,16 @@ export type ListeningRun = Pick<Run, 'log' | 'passedSockets'>;
  * Sockets that systemd has passed are used where they belong. OpenVPN: link_socket_init_phase1() and 2, for each socket.
  *
  * @param factoryOf opens the sockets of a listener, or one that stands open already
+ * @param abort takes the opening back while a resolver or a transport has not answered; afterwards it means nothing
  * @returns what closes them all; the links that came of them are the sink's
- * @throws LinkError, PacketIoError, ResolveError with OpenVPN's message; then nothing is open
+ * @throws its reason after `abort`; LinkError, PacketIoError, ResolveError with OpenVPN's message; then nothing is open
  */
 export async function openListeners(
   run: ListeningRun,
   listeners: readonly Listener[],
   factoryOf: (listener: Listener, passed: PassedSocket | undefined) => LinkFactory,
   sink: ListenerSink,
+  abort?: AbortSignal,
 ): Promise<LinkListener> {
   const passed = assignSockets(listeners, run.passedSockets);
   const open: LinkListener[] = [];
@@ -46,13 +48,16 @@ export async function openListeners(
       const places: readonly Place[] =
         passed[index].length > 0
           ? passed[index].map((socket) => ({ where: { local: socket.local }, factory: factoryOf(listener, socket) }))
-          : (await placesOf(listener)).map((where) => ({ where, factory: factoryOf(listener, undefined) }));
+          : (await unlessAborted(placesOf(listener), abort)).map((where) => ({
+              where,
+              factory: factoryOf(listener, undefined),
+            }));
       const failures: Error[] = [];
       for (const place of places) {
         try {
-          open.push(await listen(run, listener, place, (link, remote) => sink.link(link, remote, index)));
+          open.push(await listen(run, listener, place, (link, remote) => sink.link(link, remote, index), abort));
         } catch (error) {
-          if (places.length === 1 || listener.bindPolicy === 'all') throw error;
+          if (abort?.aborted || places.length === 1 || listener.bindPolicy === 'all') throw error;
           failures.push(error as Error);
         }
       }
@@ -87,9 +92,11 @@ function listen(
   listener: Listener,
   { where, factory }: Place,
   arrived: (link: LinkSocket, remote: LinkAddress | undefined) => void,
+  abort: AbortSignal | undefined,
 ): Promise<LinkListener> {
   const say = (line: string): void => run.log.say(1, line);
-  return new Promise((resolve, reject) => {
+  let pending: LinkListener | undefined;
+  const listening = new Promise<LinkListener>((resolve, reject) => {
     const opened = factory.listen(
       { ...where, backlog: listener.backlog },
       {
@@ -108,6 +115,22 @@ function listen(
         failed: reject,
       },
     );
+    pending = opened;
+  });
+  return unlessAborted(listening, abort, () => pending?.close());
+}
+
+/** What a promise becomes, unless it is taken back before. */
+function unlessAborted<T>(promise: Promise<T>, abort: AbortSignal | undefined, takeBack?: () => void): Promise<T> {
+  if (abort === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => {
+      takeBack?.();
+      reject(abort.reason);
+    };
+    if (abort.aborted) aborted();
+    else abort.addEventListener('abort', aborted);
+    promise.then(resolve, reject).finally(() => abort.removeEventListener('abort', aborted));
   });
 }
 

@@ -109,13 +109,30 @@ async function serveWith(
   const portShare = new PortShare(say);
   const outer = { run, nextId: linkIds(), modules, portShare };
   try {
-    open = await openListeners(run, listeners, (listener, passed) => linkFactory(outer, listener, passed), {
-      link: (link, remote, listener) => {
-        if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
-        driver.addLink(link);
-        if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
-      },
-    });
+    const interrupted = new AbortController();
+    void driver.ended.then(
+      () => interrupted.abort(),
+      () => interrupted.abort(),
+    );
+    try {
+      open = await openListeners(
+        run,
+        listeners,
+        (listener, passed) => linkFactory(outer, listener, passed),
+        {
+          link: (link, remote, listener) => {
+            if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
+            driver.addLink(link);
+            if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
+          },
+        },
+        interrupted.signal,
+      );
+    } catch (error) {
+      // A signal came while a resolver or a transport took its time.
+      if (interrupted.signal.aborted) return await driver.ended;
+      throw error;
+    }
     say(dataPath.describe(tunnelInterface.offload, driver.links(), backend));
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);

@@ -1,0 +1,80 @@
+import type { ConnectionEntry } from '@openvpnd/config';
+import type { LinkFactory, ListenWatcher } from '@openvpnd/external-mux';
+import { describe, expect, test } from 'vitest';
+import { transportLinks } from '../src/link/transport-modules.js';
+
+/** The links of a module whose default export is `make`, in a server with `proto udp`. */
+function linksOf(make: () => unknown): LinkFactory | undefined {
+  return transportLinks({
+    modules: new Map([['./mine.mjs', make as never]]),
+    entry: {
+      transport: { module: './mine.mjs', args: [] },
+      protocol: { transport: 'udp' },
+    } as unknown as ConnectionEntry,
+    role: 'server',
+    links: {} as never,
+    say: () => {},
+  });
+}
+
+const WORKS: LinkFactory = {
+  protocol: 'udp',
+  connect: () => ({ cancel: () => {} }),
+  listen: () => ({ close: () => {} }),
+};
+const WATCHER: ListenWatcher = { listening: () => {}, link: () => {}, crowded: () => {}, failed: () => {} };
+const FATAL = { code: 'ERR_FATAL' };
+
+describe('a module of --transport', () => {
+  test('is used when it makes links', () => {
+    const links = linksOf(() => WORKS);
+    expect(links?.protocol).toBe('udp');
+    expect(links?.connect({} as never, () => {})).toHaveProperty('cancel');
+    expect(links?.listen({} as never, WATCHER)).toHaveProperty('close');
+  });
+
+  test.each([null, undefined, 'text', {}, { protocol: 'udp' }, { ...WORKS, protocol: 'sctp' }, Promise.resolve(WORKS)])(
+    'that makes none is refused with what it should have made: %o',
+    (made) => {
+      expect(() => linksOf(() => made)).toThrow(
+        expect.objectContaining({ ...FATAL, message: expect.stringMatching(/mine\.mjs: .*returned no LinkFactory/) }),
+      );
+    },
+  );
+
+  test('of another kind than --proto is refused, with the cure', () => {
+    expect(() => linksOf(() => ({ ...WORKS, protocol: 'tcp' }))).toThrow("write 'proto tcp' beside it");
+  });
+
+  test.each([
+    [new Error('no'), 'no'],
+    ['text', 'text'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+  ])('may throw %o at any time, and is named', (thrown, text) => {
+    const fail = (): never => {
+      throw thrown;
+    };
+    const message = `--transport ./mine.mjs: ${text}`;
+    const expected = expect.objectContaining({ ...FATAL, message });
+    expect(() => linksOf(fail)).toThrow(expected);
+    const links = linksOf(() => ({ ...WORKS, connect: fail, listen: fail }));
+    expect(() => links?.connect({} as never, () => {})).toThrow(expected);
+    expect(() => links?.listen({} as never, WATCHER)).toThrow(expected);
+    const told: unknown[] = [];
+    linksOf(() => ({
+      ...WORKS,
+      listen: (_where: unknown, watcher: ListenWatcher) => {
+        watcher.failed(thrown as Error);
+        return { close: () => {} };
+      },
+    }))?.listen({} as never, { ...WATCHER, failed: (error) => told.push(error) });
+    expect(told).toEqual([expected]);
+  });
+
+  test('has to answer with what takes links back', () => {
+    const links = linksOf(() => ({ ...WORKS, connect: () => null, listen: () => undefined }));
+    expect(() => links?.connect({} as never, () => {})).toThrow('connect() returned nothing with cancel()');
+    expect(() => links?.listen({} as never, WATCHER)).toThrow('listen() returned nothing with close()');
+  });
+});
