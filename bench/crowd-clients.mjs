@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { parseArgs } from 'node:util';
+import { ClientCredentials } from '../apps/openvpnd/dist/client/client-credentials.js';
 import { composeClient } from '../apps/openvpnd/dist/client/compose-client.js';
 import { controlWraps } from '../apps/openvpnd/dist/control-wraps.js';
 import { systemRandom } from '../apps/openvpnd/dist/host/system-random.js';
@@ -54,7 +55,7 @@ function start() {
     raceDelayMs: 0,
     engines,
     wraps,
-    credentials: undefined,
+    credentials: new ClientCredentials(undefined),
     backend,
     random: systemRandom,
     unixTime: (now) => Math.floor((epoch + now) / 1000),
