@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import { programArguments, programFailure, runUserProgram } from '../src/host/user-program.js';
 
 interface Vector {
@@ -32,6 +34,15 @@ test('quotes of the command line are read, those of other arguments are not', ()
   expect(programArguments('/bin/judge', ['a\u0000b'])).toBeUndefined();
 });
 
+/** The state of a process in /proc, or that it is gone; its new parent may not have taken note of its end yet (`Z`). */
+function stateOf(pid: number): string {
+  try {
+    return /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 'gone';
+  } catch {
+    return 'gone';
+  }
+}
+
 describe('a program', () => {
   const say: string[] = [];
   const settings = { scriptSecurity: 2, timeoutMs: 10_000, say: (line: string): number => say.push(line) };
@@ -51,6 +62,19 @@ describe('a program', () => {
     );
     const end = await runUserProgram('/bin/sleep', ['60'], {}, { ...settings, timeoutMs: 100 });
     expect(programFailure(end)).toBe('external program received signal SIGKILL');
+  });
+
+  test('that takes too long ends with all that it has started', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'user-program-'));
+    try {
+      const script = `sleep 1000 & echo $! > ${directory}/child; wait`;
+      const end = await runUserProgram('/bin/sh', ['-c', script], {}, { ...settings, timeoutMs: 2000 });
+      expect(programFailure(end)).toBe('external program received signal SIGKILL');
+      const child = Number(readFileSync(join(directory, 'child'), 'utf8'));
+      await vi.waitFor(() => expect(stateOf(child)).toMatch(/^(gone|Z|X)$/), 10_000);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test('is not run without script-security', async () => {

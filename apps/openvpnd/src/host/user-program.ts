@@ -18,7 +18,7 @@ export function passwordMayBeInEnvironment(scriptSecurity: number): boolean {
 
 /**
  * Runs a program that an option names with its arguments: directly, without a shell, with nothing in its environment but `env`, and
- * killed when its time is over. What it prints goes where our own output goes. Never rejects. OpenVPN: openvpn_run_script().
+ * killed, with all that it has started, when its time is over. What it prints goes where our own output goes. Never rejects. OpenVPN: openvpn_run_script().
  *
  * @param command as written in the configuration, with its arguments
  * @param more arguments that follow those
@@ -38,18 +38,28 @@ export function runUserProgram(
   const [program, ...args] = programArguments(command, more) ?? [];
   if (program === undefined) return Promise.resolve(NOT_EXECUTED);
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
-      env,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      timeout: settings.timeoutMs,
-      killSignal: 'SIGKILL',
+    // A process group of its own, so that what it has started ends with it.
+    const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const timer = setTimeout(() => killGroup(child.pid), settings.timeoutMs);
+    child.on('error', () => {
+      clearTimeout(timer);
+      resolve(NOT_EXECUTED);
     });
-    child.on('error', () => resolve(NOT_EXECUTED));
     child.on('exit', (status, signal) => {
+      clearTimeout(timer);
       if (status !== null) resolve({ type: 'exit', status });
       else resolve({ type: 'failed', reason: `external program received signal ${signal}` });
     });
   });
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
 }
 
 /**
