@@ -1,5 +1,6 @@
 // `node scripts/interop-document.mjs`: runs the interoperability tests and writes docs/interop.md from what passed: feature × who serves whom.
-// A test that does not name both programs is not about interoperability and is left out. Arguments are passed to vitest.
+// A test that does not name both programs is not about interoperability and is left out.
+// `--report FILE` takes the JSON report of a run that has been made instead; other arguments are passed to vitest.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,28 +18,26 @@ const PAIRS = [
   ['openvpnd', 'openvpnd'],
 ];
 
-const directory = mkdtempSync(join(tmpdir(), 'interop-document-'));
-try {
-  const report = join(directory, 'report.json');
-  const [command, ...before] = interopEntrance();
-  const vitest = [
-    join(root, 'node_modules/vitest/vitest.mjs'),
-    'run',
-    '--project',
-    'interop',
-    '--reporter',
-    'json',
-    '--outputFile',
-    report,
-  ];
-  spawnSync(command, [...before, ...vitest, ...process.argv.slice(2)], {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
-  writeFileSync(join(root, 'docs/interop.md'), document(testResults.flatMap((file) => file.assertionResults)));
-} finally {
-  rmSync(directory, { recursive: true, force: true });
+const [first, given] = process.argv.slice(2);
+const report = first === '--report' ? readFileSync(given, 'utf8') : run(process.argv.slice(2));
+const { testResults } = JSON.parse(report);
+writeFileSync(join(root, 'docs/interop.md'), document(testResults.flatMap((file) => file.assertionResults)));
+
+/** Runs the tests and gives their report. */
+function run(args) {
+  const directory = mkdtempSync(join(tmpdir(), 'interop-document-'));
+  try {
+    const file = join(directory, 'report.json');
+    const [command, ...before] = interopEntrance();
+    const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'interop'];
+    spawnSync(command, [...before, ...vitest, '--reporter', 'json', '--outputFile', file, ...args], {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    return readFileSync(file, 'utf8');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 function document(tests) {
