@@ -66,7 +66,11 @@ export function describeTunDevice(name: string, makeWorld: () => Promise<TunDevi
     it('answers 0 when nothing waits', async () => {
       const opened = await open();
       await drain(opened);
-      expect(opened.device.readBatch(vector())).toBe(0);
+      const tx = vector();
+      // A system may send packets of its own at any time, one for each address that it has just got.
+      for (let reads = 0; reads < 10 && opened.device.readBatch(tx) > 0; reads += 1) tx.reset();
+      expect(opened.device.readBatch(tx)).toBe(0);
+      expect(tx.count).toBe(0);
     });
 
     it('writes rows for the device, whole and in order, and no others', async () => {
