@@ -16,10 +16,11 @@ import type { RetryAdvice, RunSignal } from '../host/signals.js';
 import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape } from '../install-keys.js';
 import { logLinkLost } from '../link/log-link-lost.js';
 import { logNegotiated } from '../log-negotiated.js';
-import { logRefusal } from '../log-refusal.js';
 import type { OccExchange } from '../occ-exchange.js';
 import { NO_ACTIONS, type TunnelAction } from '../tunnel-action.js';
 import type { ClientCredentials } from './client-credentials.js';
+import { dataChannelEnd } from './data-channel-end.js';
+import { ExitNotice, exitNotices } from './exit-notice.js';
 import type { ImportedOptions } from './import-options.js';
 import type { PeerPaths } from './peer-paths.js';
 import type { PeerTunnel } from './peer-tunnel.js';
@@ -28,8 +29,6 @@ import type { ClientTraffic } from './statistics.js';
 
 /** The one peer of a client. */
 const SLOT = 0;
-/** Between two repetitions of an exit message. OpenVPN: process_explicit_exit_notification_timer_wakeup(). */
-const EXIT_NOTIFY_INTERVAL_MS = 1000;
 
 export interface ClientTunnelOptions {
   /** The control channel; made with a `wake` that asks the loop for a turn. */
@@ -94,9 +93,7 @@ export class ClientTunnel implements PeerTunnel {
   #opening: Uint8Array | undefined;
   #sessionEnd: Instant = NEVER;
   /** Set while we say goodbye. */
-  #exit:
-    | { readonly signal: RunSignal; remaining: number; next: Instant; readonly onControlChannel: boolean }
-    | undefined;
+  #exit: ExitNotice | undefined;
   #ended = false;
   #controlBytesIn = 0;
   #controlBytesOut = 0;
@@ -188,7 +185,7 @@ export class ClientTunnel implements PeerTunnel {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
-    let own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.next ?? NEVER);
+    let own = earliest(earliest(this.#answerDeadline, this.#sessionEnd), this.#exit?.nextTimeout() ?? NEVER);
     own = earliest(own, earliest(this.#paths.nextTimeout(), this.#options.occ.nextTimeout()));
     return earliest(own, earliest(this.#multi.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
@@ -218,17 +215,11 @@ export class ClientTunnel implements PeerTunnel {
    */
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
     if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
-    const ends = signal === 'SIGTERM' || signal === 'SIGINT';
-    const count = ends ? this.#options.exitNotify : 0;
+    const count = exitNotices(signal, this.#options.exitNotify);
     if (count === 0 || !this.#multi.connected) return this.#end(signal, '', { source: 'hard' });
     this.#options.log?.info('client.exit-notify', { signal });
     const { handled, actions } = this.#multi.notifyExit(now);
-    this.#exit = {
-      signal: 'SIGTERM',
-      remaining: count,
-      onControlChannel: handled,
-      next: handled ? now + count * EXIT_NOTIFY_INTERVAL_MS : now,
-    };
+    this.#exit = new ExitNotice(now, count, handled);
     return this.#execute(now, actions);
   }
 
@@ -437,22 +428,14 @@ export class ClientTunnel implements PeerTunnel {
       case 'renegotiate':
         return this.#execute(now, this.#multi.renegotiate(now, signal.reason));
       case 'ping-restart':
-        this.#options.log?.info('client.inactivity-timeout', { action: 'ping-restart' });
-        return this.#end('SIGUSR1', 'ping-restart');
       case 'ping-exit':
-        this.#options.log?.info('client.inactivity-timeout', { action: 'ping-exit' });
-        return this.#end('SIGTERM', 'ping-exit');
       case 'inactive':
-        this.#options.log?.info('client.inactivity-timeout', { action: 'inactive' });
-        return this.#end('SIGTERM', 'inactive');
+      case 'refused': {
+        const end = dataChannelEnd(signal, this.#options);
+        return end === undefined ? NO_ACTIONS : this.#end(end.signal, end.text);
+      }
       case 'key-in-use':
         return this.#execute(now, this.#multi.handleKeyInUse(now, signal.keyId));
-      case 'refused':
-        logRefusal(this.#options.log, signal, this.#options.replayWarnings);
-        if (!this.#options.stream) return NO_ACTIONS;
-        // Nothing is damaged or repeated on a stream by accident.
-        this.#options.log?.error('link.decryption-error');
-        return this.#end('SIGUSR1', 'decryption-error');
       case 'occ':
         return this.#handleOcc(now, signal.message);
       default:
@@ -469,17 +452,15 @@ export class ClientTunnel implements PeerTunnel {
 
   /** Repeats the goodbye, or ends once it was said often enough. */
   #continueExit(now: Instant, out: PacketVector): readonly TunnelAction[] {
-    const exit = this.#exit;
-    if (exit === undefined || now < exit.next) return NO_ACTIONS;
-    if (exit.onControlChannel || exit.remaining === 0) return this.#end(exit.signal, 'exit-with-notification');
+    const step = this.#exit?.step(now) ?? 'nothing';
+    if (step === 'end') return this.#end('SIGTERM', 'exit-with-notification');
+    if (step === 'nothing') return NO_ACTIONS;
     const row = out.appendCopy(emitOccMessage({ type: 'EXIT' }));
     if (row >= 0) {
       out.slot[row] = SLOT;
       out.fate[row] = FATE_SEAL;
       this.#dataChannel.sealBatch(now, out);
     }
-    exit.remaining -= 1;
-    exit.next = now + EXIT_NOTIFY_INTERVAL_MS;
     return NO_ACTIONS;
   }
 

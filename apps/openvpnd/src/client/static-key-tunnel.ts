@@ -10,9 +10,10 @@ import type { RunSignal } from '../host/signals.js';
 import { installStaticKey, type KeyUse } from '../install-keys.js';
 import { logLinkLost } from '../link/log-link-lost.js';
 import { logDataChannel, warnOfWeakness } from '../log-negotiated.js';
-import { logRefusal } from '../log-refusal.js';
 import type { OccExchange } from '../occ-exchange.js';
 import { NO_ACTIONS, type TunnelAction } from '../tunnel-action.js';
+import { dataChannelEnd } from './data-channel-end.js';
+import { ExitNotice, exitNotices } from './exit-notice.js';
 import type { ImportedOptions } from './import-options.js';
 import type { PeerPaths } from './peer-paths.js';
 import type { PeerTunnel } from './peer-tunnel.js';
@@ -20,8 +21,6 @@ import type { ClientTraffic } from './statistics.js';
 
 /** The one peer. */
 const SLOT = 0;
-/** Between two repetitions of an exit message. */
-const EXIT_NOTIFY_INTERVAL_MS = 1000;
 
 export interface StaticKeyTunnelOptions {
   /** With room for one peer. */
@@ -70,7 +69,7 @@ export class StaticKeyTunnel implements PeerTunnel {
   readonly #occ: OccExchange;
   #established = false;
   #sessionEnd: Instant = NEVER;
-  #exit: { remaining: number; next: Instant } | undefined;
+  #exit: ExitNotice | undefined;
   #ended = false;
 
   constructor(options: StaticKeyTunnelOptions) {
@@ -141,7 +140,7 @@ export class StaticKeyTunnel implements PeerTunnel {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
-    const own = earliest(earliest(this.#sessionEnd, this.#exit?.next ?? NEVER), this.#paths.nextTimeout());
+    const own = earliest(earliest(this.#sessionEnd, this.#exit?.nextTimeout() ?? NEVER), this.#paths.nextTimeout());
     return earliest(own, earliest(this.#occ.nextTimeout(), this.#dataChannel.nextTimeout()));
   }
 
@@ -156,11 +155,10 @@ export class StaticKeyTunnel implements PeerTunnel {
   /** Ends the tunnel: says goodbye when the options ask for it, and raises the signal when that is done. */
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
     if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
-    const ends = signal === 'SIGTERM' || signal === 'SIGINT';
-    const count = ends ? this.#options.exitNotify : 0;
+    const count = exitNotices(signal, this.#options.exitNotify);
     if (count === 0 || !this.#established) return this.#end(signal, '', 'hard');
     this.#options.log.info('client.exit-notify', { signal });
-    this.#exit = { remaining: count, next: now };
+    this.#exit = new ExitNotice(now, count, false);
     return NO_ACTIONS;
   }
 
@@ -191,25 +189,16 @@ export class StaticKeyTunnel implements PeerTunnel {
   }
 
   #handleSignal(now: Instant, signal: DataSignal): readonly TunnelAction[] {
-    const { log, stream } = this.#options;
     switch (signal.type) {
       case 'key-in-use':
         return this.#establish(now);
       case 'ping-restart':
-        log.info('client.inactivity-timeout', { action: 'ping-restart' });
-        return this.#end('SIGUSR1', 'ping-restart');
       case 'ping-exit':
-        log.info('client.inactivity-timeout', { action: 'ping-exit' });
-        return this.#end('SIGTERM', 'ping-exit');
       case 'inactive':
-        log.info('client.inactivity-timeout', { action: 'inactive' });
-        return this.#end('SIGTERM', 'inactive');
-      case 'refused':
-        logRefusal(log, signal, this.#options.replayWarnings);
-        if (!stream) return NO_ACTIONS;
-        // Nothing is damaged or repeated on a stream by accident.
-        log.error('link.decryption-error');
-        return this.#end('SIGUSR1', 'decryption-error');
+      case 'refused': {
+        const end = dataChannelEnd(signal, this.#options);
+        return end === undefined ? NO_ACTIONS : this.#end(end.signal, end.text);
+      }
       case 'occ': {
         if (signal.message.type === 'EXIT') return this.#end('SIGUSR1', 'remote-exit');
         const answer = this.#occ.handleMessage(signal.message);
@@ -240,12 +229,9 @@ export class StaticKeyTunnel implements PeerTunnel {
 
   /** Repeats the goodbye, or ends once it was said often enough. */
   #continueExit(now: Instant): readonly TunnelAction[] {
-    const exit = this.#exit;
-    if (exit === undefined || now < exit.next) return NO_ACTIONS;
-    if (exit.remaining === 0) return this.#end('SIGTERM', 'exit-with-notification');
-    this.#say(now, { type: 'EXIT' });
-    exit.remaining -= 1;
-    exit.next = now + EXIT_NOTIFY_INTERVAL_MS;
+    const step = this.#exit?.step(now) ?? 'nothing';
+    if (step === 'end') return this.#end('SIGTERM', 'exit-with-notification');
+    if (step === 'say') this.#say(now, { type: 'EXIT' });
     return NO_ACTIONS;
   }
 
