@@ -108,12 +108,15 @@ export class PassedSocketError extends Error {
  * The sockets that systemd, or who imitates it, passes to this process: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES of sd_listen_fds(3). The variables are
  * removed from `environment`, so that no other program takes them for its own. None when they are meant for another process.
  *
- * @throws PassedSocketError for one that is neither a bound UDP socket nor a listening TCP socket
+ * @throws PassedSocketError for a number that is none, and for a descriptor that is neither a bound UDP socket nor a listening TCP socket
  */
 export function takePassedSockets(environment: Record<string, string | undefined>): readonly PassedSocket[] {
   const { LISTEN_PID: pid, LISTEN_FDS: count, LISTEN_FDNAMES: names } = environment;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
-  if (pid !== String(process.pid) || count === undefined || !/^[0-9]{1,5}$/.test(count)) return [];
+  if (pid !== String(process.pid) || count === undefined) return [];
+  if (!/^[0-9]{1,5}$/.test(count)) {
+    throw new PassedSocketError(`LISTEN_FDS: ${JSON.stringify(count)} is no number of sockets: 0 … 99999`);
+  }
   const named = names?.split(':') ?? [];
   return Array.from({ length: Number(count) }, (_, index) => describe(FIRST_PASSED + index, named[index]));
 }

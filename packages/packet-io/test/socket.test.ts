@@ -118,6 +118,12 @@ describe('sockets that systemd passes', () => {
     return child.stdout + child.stderr;
   }
 
+  it.each(['abc', '-1', '999999999', ''])('are refused when their number is %j', (count) => {
+    expect(tell([], `LISTEN_PID=$$ LISTEN_FDS=${count}`)).toMatch(/LISTEN_FDS: ".*" is no number of sockets/);
+    // Meant for another process.
+    expect(tell([], `LISTEN_PID=1 LISTEN_FDS=${count}`)).toMatch(/"sockets":\[\]/);
+  });
+
   it('are told with name, transport and address; nobody else sees the variables', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
