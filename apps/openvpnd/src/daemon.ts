@@ -13,6 +13,7 @@ import { DEVICE_LOST, describeSignal, SignalInbox, type SignalInfo } from './hos
 import { describeErrno, readSource, SourceFileError } from './host/source-files.js';
 import { closeStateFiles, openStateFiles, statusProblem } from './host/state-files.js';
 import { systemRandom } from './host/system-random.js';
+import { moduleFault } from './link/module-faults.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
 import { FatalError, type Run } from './run.js';
@@ -95,11 +96,16 @@ function watchForBugs(inbox: SignalInbox): { readonly seen: boolean; stop(): voi
   let seen = false;
   const handle = (error: unknown): void => {
     const stack = process.env.NODE_DEBUG?.includes('openvpnd') ? `\n${(error as Error).stack}` : '';
-    process.stdout.write(`internal error, please report it: ${error}${stack}\n`);
+    const known = error instanceof FatalError ? error.message : moduleFault(error);
+    process.stdout.write(`${known ?? `internal error, please report it: ${error}`}${stack}\n`);
     if (seen) process.exit(EXIT_ERROR);
     seen = true;
     setTimeout(() => process.exit(EXIT_ERROR), BUG_CLEANUP_MS).unref();
-    inbox.raise({ signal: 'SIGTERM', source: 'soft', text: 'internal-error' });
+    inbox.raise({
+      signal: 'SIGTERM',
+      source: 'soft',
+      text: known === undefined ? 'internal-error' : 'transport-failed',
+    });
   };
   process.on('uncaughtException', handle);
   process.on('unhandledRejection', handle);
@@ -232,7 +238,10 @@ async function runOnce(
     return info;
   } catch (error) {
     await tunnelInterface.takeDown();
-    log.say(0, isOperational(error) ? error.message : `internal error, please report it: ${error}`);
+    log.say(
+      0,
+      isOperational(error) ? error.message : (moduleFault(error) ?? `internal error, please report it: ${error}`),
+    );
     log.say(0, 'Exiting due to fatal error');
     return undefined;
   } finally {

@@ -72,6 +72,49 @@ describe('a module of --transport', () => {
     expect(told).toEqual([expected]);
   });
 
+  test('that gives something else than a link is named, in its own callback', () => {
+    const link = Object.fromEntries(
+      ['localAddress', 'receiveBatch', 'sendBatch', 'send', 'watch', 'pause', 'resume', 'close'].map((name) => [
+        name,
+        () => {},
+      ]),
+    );
+    const opened: unknown[] = [];
+    let tell: (result: never) => void = () => {};
+    let arrived: (link: never) => void = () => {};
+    const links = linksOf(() => ({
+      ...WORKS,
+      connect: (_where: unknown, callback: typeof tell) => {
+        tell = callback;
+        return { cancel: () => {} };
+      },
+      listen: (_where: unknown, watcher: ListenWatcher) => {
+        arrived = (value) => watcher.link(value, undefined);
+        return { close: () => {} };
+      },
+    }));
+    links?.connect({} as never, (result) => opened.push(result));
+    links?.listen({} as never, { ...WATCHER, link: (value) => opened.push(value) });
+    const noLink = expect.objectContaining({
+      ...FATAL,
+      message: expect.stringMatching(/mine\.mjs: it gave .* no link/),
+    });
+    const remote = new Uint32Array(8);
+    for (const junk of [undefined, null, 1, {}, { ok: true }, { ok: true, link: {}, remote }, { ok: true, link }]) {
+      expect(() => tell(junk as never)).toThrow(noLink);
+      expect(() => arrived(junk as never)).toThrow(noLink);
+    }
+    expect(opened).toEqual([]);
+    tell({ ok: true, link, remote } as never);
+    tell({ ok: false, error: 'text' } as never);
+    arrived(link as never);
+    expect(opened).toEqual([
+      { ok: true, link, remote },
+      { ok: false, error: expect.objectContaining({ message: '--transport ./mine.mjs: text' }) },
+      link,
+    ]);
+  });
+
   test('has to answer with what takes links back', () => {
     const links = linksOf(() => ({ ...WORKS, connect: () => null, listen: () => undefined }));
     expect(() => links?.connect({} as never, () => {})).toThrow('connect() returned nothing with cancel()');

@@ -26,6 +26,8 @@ export interface EntryDraft {
   remotePort?: number;
   /** The last `local`: what counts where only one can. */
   local?: LocalDraft;
+  /** Where the `<listen>` block begins. */
+  origin?: Origin;
   /** All of them: a server listens at each. */
   locals?: readonly LocalDraft[];
   /** `lport`, which implies binding. */
@@ -89,6 +91,7 @@ export interface LocalDraft {
   host: string | undefined;
   port: number | undefined;
   protocol: Protocol | undefined;
+  origin: Origin;
 }
 
 /** One `remote`. */

@@ -1,6 +1,7 @@
 import { connectionEntry } from './connection-entries.js';
 import type { Draft, EntryDraft } from './draft.js';
 import type { Listener } from './options/listener.js';
+import { formatOrigin, type Origin } from './statement.js';
 
 /** Connections are taken one a turn, and a full queue costs their maker a second. */
 const LISTEN_BACKLOG = 512;
@@ -10,48 +11,69 @@ const LISTEN_BACKLOG = 512;
  * without both at all addresses. OpenVPN 2.7: options_postprocess_mutate().
  */
 export function listenerEntries(draft: Draft): Listener[] {
+  return places(draft).map((place) => finishListener(draft, place));
+}
+
+/** One line, or one block, that asks to listen. */
+interface Place {
+  readonly entry: EntryDraft;
+  /** The `<listen>` block that it stands in. */
+  readonly block: EntryDraft | undefined;
+  /** Nothing says so: a server without `local` and `<listen>`. */
+  readonly implied: boolean;
+  readonly origin: Origin | undefined;
+}
+
+function places(draft: Draft): readonly Place[] {
   const { locals = [] } = draft.entry;
   const implied = locals.length === 0 && draft.listens.length === 0;
-  const own = locals.length > 0 || implied ? places(draft.entry) : [];
-  return [
-    ...own.map((place) => finishListener(draft, place, undefined, implied)),
-    ...draft.listens.flatMap((block) => places(block).map((place) => finishListener(draft, place, block, false))),
-  ];
+  const own = locals.length > 0 || implied ? placesOf(draft.entry, undefined, implied) : [];
+  return [...own, ...draft.listens.flatMap((block) => placesOf(block, block, false))];
 }
 
 /** The same options for each `local` line. */
-function places(entry: EntryDraft): readonly EntryDraft[] {
+function placesOf(entry: EntryDraft, block: EntryDraft | undefined, implied: boolean): readonly Place[] {
   const { locals = [] } = entry;
-  if (locals.length === 0) return [entry];
-  return locals.map((local) => ({ ...entry, local, protocol: local.protocol ?? entry.protocol }));
+  if (locals.length === 0) return [{ entry, block, implied, origin: block?.origin }];
+  return locals.map((local) => {
+    const { origin, protocol = entry.protocol } = local;
+    return { entry: { ...entry, local, protocol }, block, implied, origin };
+  });
 }
 
-function finishListener(draft: Draft, place: EntryDraft, block: EntryDraft | undefined, implied: boolean): Listener {
+function finishListener(draft: Draft, { entry, block, implied }: Place): Listener {
   return {
-    ...connectionEntry(draft, place, undefined),
+    ...connectionEntry(draft, entry, undefined),
     tag: block?.tag,
     implied,
-    bindPolicy: place.bindPolicy ?? 'any',
-    backlog: place.backlog ?? LISTEN_BACKLOG,
+    bindPolicy: entry.bindPolicy ?? 'any',
+    backlog: entry.backlog ?? LISTEN_BACKLOG,
     maxClients: block?.maxClients,
     connectFreq: block?.connectFreq,
     connectFreqInitial: block?.connectFreqInitial,
-    portShare: place.portShare,
+    portShare: entry.portShare,
   };
 }
 
 /** OpenVPN's sentence, or ours where OpenVPN has no such thing, about listeners that cannot be. */
 export function listenerProblem(draft: Draft, listeners: readonly Listener[]): string | undefined {
-  const seen = new Set<string>();
-  for (const listener of listeners) {
+  const asked = places(draft);
+  const seen = new Map<string, Origin | undefined>();
+  for (const [index, listener] of listeners.entries()) {
     const name = `${listener.protocol.transport}${listener.protocol.family ?? ''} ${listener.localHost ?? '*'}:${listener.localPort}`;
-    if (listener.localPort !== 0 && seen.has(name)) return `duplicate listener ${name}`;
-    seen.add(name);
+    const { origin } = asked[index];
+    if (listener.localPort !== 0 && seen.has(name))
+      return `duplicate listener ${name}${bothAt(origin, seen.get(name))}`;
+    seen.set(name, origin);
     if (listener.connectFreq !== undefined && listener.protocol.transport !== 'udp') return CONNECT_FREQ_UDP;
   }
-  const tags = listeners.flatMap(({ tag }) => tag ?? []);
-  const twice = tags.find((tag, index) => tags.indexOf(tag) !== index && !sameBlock(draft, tag));
-  if (twice !== undefined) return `duplicate listener tag ${twice}`;
+  const tagged = new Map<string, EntryDraft>();
+  for (const block of draft.listens) {
+    if (block.tag === undefined) continue;
+    const first = tagged.get(block.tag);
+    if (first !== undefined) return `duplicate listener tag ${block.tag}${bothAt(block.origin, first.origin)}`;
+    tagged.set(block.tag, block);
+  }
   if (hasUdp(listeners)) return undefined;
   return draft.entry.connectFreq === undefined ? undefined : CONNECT_FREQ_UDP;
 }
@@ -69,7 +91,7 @@ function hasUdp(listeners: readonly Listener[]): boolean {
   return listeners.some(({ protocol }) => protocol.transport === 'udp');
 }
 
-/** One block with several `local` lines gives each of them its tag. */
-function sameBlock(draft: Draft, tag: string): boolean {
-  return draft.listens.filter((block) => block.tag === tag).length === 1;
+/** ` (server.conf:12, as at server.conf:10)`. */
+function bothAt(second: Origin | undefined, first: Origin | undefined): string {
+  return second === undefined || first === undefined ? '' : ` (${formatOrigin(second)}, as at ${formatOrigin(first)})`;
 }

@@ -149,7 +149,7 @@ export class OptionReader {
     this.draft.entry = outside;
     if (problem !== undefined) return problem;
     if (kind === 'listen') {
-      this.draft.listens.push(block);
+      this.draft.listens.push({ ...block, origin });
     } else if (block.remote === undefined) {
       this.draft.warnings.push(`NOTE: <connection> in ${formatOrigin(origin)} names no remote and is ignored`);
     } else {

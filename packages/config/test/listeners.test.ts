@@ -230,17 +230,42 @@ describe('listeners that cannot be', () => {
     }
   });
 
-  test('the same place twice, the same tag twice', () => {
+  test('the same place twice, the same tag twice: with the places of both', () => {
+    const first = SERVER.split('\n').length;
+    const at = (second: number): string => ` (server.conf:${second}, as at server.conf:${first})`;
     expect(error(`${SERVER}local 192.0.2.1\nlocal 192.0.2.1\n`)).toBe(
-      'Options error: duplicate listener udp 192.0.2.1:1194',
+      `Options error: duplicate listener udp 192.0.2.1:1194${at(first + 1)}`,
     );
     expect(error(`${SERVER}local *\n<listen>\nport 1194\n</listen>\n`)).toBe(
-      'Options error: duplicate listener udp *:1194',
+      `Options error: duplicate listener udp *:1194${at(first + 1)}`,
     );
     expect(error(`${SERVER}<listen>\ntag a\n</listen>\n<listen>\ntag a\nport 2\n</listen>\n`)).toBe(
-      'Options error: duplicate listener tag a',
+      `Options error: duplicate listener tag a${at(first + 3)}`,
     );
     expect(listeners('local * 1 udp\nlocal * 1 tcp\nlocal 192.0.2.1 1\nlocal * 2\n')).toHaveLength(4);
+    expect(listeners('<listen>\ntag a\nlocal * 1\nlocal * 2\n</listen>\n').map(({ tag }) => tag)).toEqual(['a', 'a']);
+  });
+
+  test('what is no address and no name either, where it is written', () => {
+    const line = SERVER.split('\n').length;
+    for (const host of ['300.1.1.1', '1.2.3.4.5', '10.0.0.', '1..2', '4294967296', 'fe80::g', '1::2::3', ':']) {
+      expect(error(`${SERVER}local ${host}\n`)).toBe(
+        `Options error: local: '${host}' is neither an address nor a host name (server.conf:${line})`,
+      );
+    }
+    expect(error(`${CLIENT}local 300.1.1.1\n`)).toContain("local: '300.1.1.1' is neither");
+    for (const host of [
+      '127.1',
+      '10.0.0.1',
+      '::',
+      'fe80::1%eth0',
+      '2001:db8::192.0.2.1',
+      '3com.example',
+      '1e',
+      'localhost',
+    ]) {
+      expect(listeners(`local ${host}\n`)[0].localHost).toBe(host);
+    }
   });
 
   test('a protocol that there is not, or of the other side', () => {

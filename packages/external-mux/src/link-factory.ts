@@ -58,6 +58,8 @@ export interface LinkListener {
 export interface PendingLink {
   /** Gives up: the callback is not called any more. Without effect afterwards. Idempotent. */
   cancel(): void;
+  /** What the log is to say when it is given up because it takes too long, while it waits for something else than a connection to `remote`: whoever took that is silent. */
+  overdue?(): Error | undefined;
 }
 
 /**

@@ -49,6 +49,13 @@ class ProxyConnect implements PendingLink {
     this.#stream?.destroy();
   }
 
+  overdue(): Error | undefined {
+    if (this.#stream === undefined) return undefined;
+    return new HttpProxyError(
+      'HTTP proxy: it took the connection and does not answer (is it an HTTP proxy? --connect-timeout is how long it may take)',
+    );
+  }
+
   #connect(exchange: ConnectExchange): void {
     this.#dial = this.#options.links.dial(this.#where, (result) => {
       if (!result.ok) return this.#finish(result);
@@ -81,6 +88,7 @@ class ProxyConnect implements PendingLink {
         case 'reconnect':
           leave();
           stream.destroy();
+          this.#stream = undefined;
           this.#connect(exchange);
           return;
         case 'open':

@@ -287,6 +287,7 @@ describe('a link through an HTTP proxy', () => {
   });
 
   it('is given up when it is cancelled', async () => {
+    let overdue = (): Error | undefined => undefined;
     const asked = new Promise<Socket>((resolve) => {
       void listening(createServer((socket) => socket.once('data', () => resolve(socket)))).then((server) => {
         const factory = httpProxyLinks({
@@ -300,10 +301,15 @@ describe('a link through an HTTP proxy', () => {
         const attempt = factory.connect({ remote }, () => {
           throw new Error('called after cancel');
         });
+        overdue = () => attempt.overdue?.();
+        // Not connected yet: the proxy has not been silent.
+        expect(overdue()).toBeUndefined();
         closing.push(() => attempt.cancel());
       });
     });
     const socket = await asked;
+    // Until then it was silent, and whoever loses patience can say so.
+    expect(overdue()).toBeInstanceOf(HttpProxyError);
     const ended = new Promise((resolve) => socket.once('close', resolve));
     socket.resume();
     closing.pop()?.();

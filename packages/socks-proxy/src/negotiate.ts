@@ -62,6 +62,7 @@ export function negotiate(
       dial.cancel();
       stream?.destroy();
     },
+    overdue: () => (stream === undefined ? undefined : new SocksProxyError(SILENT)),
   };
 }
 
@@ -114,10 +115,13 @@ function explain(error: unknown, { credentials }: SocksProxyOptions): SocksProxy
 const NO_CREDENTIALS =
   'socks_handshake: Socks proxy returned unexpected auth (it may want a user name and password: give a file with them behind the port of --socks-proxy)';
 
+const SILENT =
+  'recv_socks_reply: the SOCKS proxy took the connection and does not answer (is it a SOCKS 5 proxy? --connect-timeout is how long it may take)';
+
 const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
   [/Authentication failed/i, 'socks_username_password_auth: server refused the authentication'],
   [/initial handshake.*(version|type)/i, 'socks_handshake: Socks proxy returned unexpected auth (%)'],
   [/final handshake|rejected/i, 'recv_socks_reply: Socks proxy returned bad reply (%)'],
-  [/timed out/i, 'recv_socks_reply: TCP port read timeout expired'],
+  [/timed out/i, SILENT],
   [/closed/i, 'recv_socks_reply: TCP port read failed on recv()'],
 ];

@@ -57,6 +57,10 @@ class Association implements PendingLink {
     this.#pending.cancel();
   }
 
+  overdue(): Error | undefined {
+    return this.#pending.overdue?.();
+  }
+
   #openRelay(control: ByteStream, bound: SocksRemoteHost | undefined): void {
     const relay = relayEndpoint(bound, this.#where.remote);
     if (relay === undefined) {

@@ -220,6 +220,29 @@ for (const kind of ['tcp', 'udp'] as const) {
   });
 }
 
+for (const kind of ['tcp', 'udp'] as const) {
+  it(`a silent proxy is told apart from one that cannot be reached: ${kind}`, async () => {
+    const asked = new Promise<void>((resolve) => {
+      const server = createServer((socket) => socket.once('data', () => resolve()));
+      void listening(server).then((port) => {
+        const attempt = factory(kind, { host: 'a', port: 1 }).connect(
+          { remote: { family: 4, address: '127.0.0.1', port } },
+          () => {
+            throw new Error('called after cancel');
+          },
+        );
+        expect(attempt.overdue?.()).toBeUndefined();
+        closing.push(() => {
+          expect(attempt.overdue?.()).toBeInstanceOf(SocksProxyError);
+          attempt.cancel();
+        });
+      });
+    });
+    await asked;
+    closing.pop()?.();
+  });
+}
+
 describe('an association', () => {
   it('drops fragments, strangers and what is cut short', async () => {
     const port = await datagramEcho();

@@ -1,6 +1,7 @@
 import type { ConnectionEntry, Listener } from '@openvpnd/config';
 import {
   formatLinkAddress,
+  type LinkFactory,
   type LinkListener,
   type LinkSocket,
   linkAddress,
@@ -9,7 +10,7 @@ import {
 import { ADDRESS_FAMILY, ADDRESS_HOST, ADDRESS_SCOPE, type LinkAddress } from '@openvpnd/memory';
 import { takeInterruption, untilSignal } from '../interruptible.js';
 import type { Run } from '../run.js';
-import { openListeners } from '../server/open-listeners.js';
+import { type ListenerSink, openListeners } from '../server/open-listeners.js';
 import type { ClientLinkRequest, ClientLinks } from './client-link-request.js';
 
 /** As of a server with one client. */
@@ -40,8 +41,31 @@ export function awaitPeer(run: Run, request: ClientLinkRequest): Promise<ClientL
 async function listenForDatagrams(run: Run, { entry, factory, locals }: ClientLinkRequest): Promise<ClientLinks> {
   const links: LinkSocket[] = [];
   // One link each for all peers: closing the listener would not close it.
-  await openListeners(run, [listenerOf(entry, locals, run)], () => factory, { link: (link) => links.push(link) });
-  return { ok: true, links, addresses: [] };
+  const listener = await openUnlessSignal(run, listenerOf(entry, locals, run), factory, {
+    link: (link) => links.push(link),
+  });
+  if (listener !== undefined) return { ok: true, links, addresses: [] };
+  for (const link of links) link.close();
+  return { ok: false, info: takeInterruption(run.inbox) };
+}
+
+/** The open listener; undefined when a signal came while a resolver or a transport took its time. */
+async function openUnlessSignal(
+  run: Run,
+  listener: Listener,
+  factory: LinkFactory,
+  sink: ListenerSink,
+): Promise<LinkListener | undefined> {
+  const interrupted = new AbortController();
+  run.inbox.listen(() => interrupted.abort());
+  try {
+    return await openListeners(run, [listener], () => factory, sink, interrupted.signal);
+  } catch (error) {
+    if (interrupted.signal.aborted) return undefined;
+    throw error;
+  } finally {
+    run.inbox.listen(undefined);
+  }
 }
 
 async function acceptStream(run: Run, request: ClientLinkRequest): Promise<ClientLinks> {
@@ -50,7 +74,7 @@ async function acceptStream(run: Run, request: ClientLinkRequest): Promise<Clien
   const hosts = remotes.map((remote) => linkAddress(remote));
   let first: OpenedLink | undefined;
   let tell = (): void => {};
-  const listener: LinkListener = await openListeners(run, [listenerOf(entry, locals, run)], () => factory, {
+  const listener = await openUnlessSignal(run, listenerOf(entry, locals, run), factory, {
     link: (link, remote) => {
       if (remote === undefined) return;
       const isWelcome = hosts.length === 0 || entry.float || hosts.some((host) => sameHost(host, remote));
@@ -65,6 +89,7 @@ async function acceptStream(run: Run, request: ClientLinkRequest): Promise<Clien
       tell();
     },
   });
+  if (listener === undefined) return { ok: false, info: takeInterruption(run.inbox) };
   const peer = await untilSignal<OpenedLink>(run.inbox, (finish) => {
     tell = () => first && finish(first);
     tell();

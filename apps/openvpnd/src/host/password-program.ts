@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Places } from './places.js';
 import { passwordMayBeInEnvironment, programFailure, runUserProgram } from './user-program.js';
 
 /** Programs that run at the same time; the rest wait in a row, one for each client at most. */
@@ -52,8 +53,7 @@ export interface PasswordProgramOptions {
  */
 export class PasswordProgram {
   readonly #options: PasswordProgramOptions;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #places = new Places(MAX_PROGRAMS);
 
   constructor(options: PasswordProgramOptions) {
     this.#options = options;
@@ -103,13 +103,13 @@ export class PasswordProgram {
       env.username = username;
       if (passwordMayBeInEnvironment(scriptSecurity)) env.password = password;
     }
-    await this.#enter();
+    await this.#places.enter();
     if (!request.isOpen()) {
-      this.#leave();
+      this.#places.leave();
       return { admitted: false };
     }
     const end = await runUserProgram(command, args, env, { scriptSecurity, timeoutMs, say }).finally(() =>
-      this.#leave(),
+      this.#places.leave(),
     );
     if (end.type === 'exit' && end.status === DEFERRED) {
       const authentication = parsePending(await firstLines(files.auth_pending_file));
@@ -130,16 +130,6 @@ export class PasswordProgram {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS).unref());
     }
     return false;
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#running >= MAX_PROGRAMS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running += 1;
-  }
-
-  #leave(): void {
-    this.#running -= 1;
-    this.#waiting.shift()?.();
   }
 }
 

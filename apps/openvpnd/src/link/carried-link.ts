@@ -33,7 +33,7 @@ export async function openCarriedLink(run: Run, request: ClientLinkRequest): Pro
   const opening = await untilSignal<LinkOpening>(run.inbox, (finish) => {
     const pending = factory.connect({ remote, ...(local === undefined ? {} : { local }) }, finish);
     const timer = setTimeout(
-      () => finish({ ok: false, error: connectError(remote, 'ETIMEDOUT') }),
+      () => finish({ ok: false, error: pending.overdue?.() ?? connectError(remote, 'ETIMEDOUT') }),
       entry.connectTimeoutSeconds * 1000,
     );
     return () => {

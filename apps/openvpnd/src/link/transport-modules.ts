@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ConnectionEntry, Options } from '@openvpnd/config';
-import type { LinkFactory, LinkMaker, ListenWatcher, Transport } from '@openvpnd/external-mux';
+import type { LinkFactory, LinkMaker, LinkOpening, LinkSocket, ListenWatcher, Transport } from '@openvpnd/external-mux';
 import { FatalError } from '../run.js';
+import { moduleLoaded } from './module-faults.js';
 
 /** The modules of `--transport`, by the names that the configuration gives them. */
 export type TransportModules = ReadonlyMap<string, Transport>;
@@ -24,9 +25,10 @@ export async function loadTransports(options: Options): Promise<TransportModules
 }
 
 async function load(module: string): Promise<Transport> {
-  const place = /^[./]/.test(module) ? pathToFileURL(resolve(module)).href : module;
   let loaded: { readonly default?: unknown };
   try {
+    const place = /^[./]/.test(module) ? pathToFileURL(resolve(module)).href : import.meta.resolve(module);
+    moduleLoaded(module, place);
     loaded = await import(place);
   } catch (error) {
     throw new FatalError(`--transport: cannot load '${module}': ${reasonOf(error)}`, { cause: error });
@@ -89,7 +91,8 @@ function answerable(factory: LinkFactory, module: string): LinkFactory {
     protocol: factory.protocol,
     connect: (where, opened) => {
       try {
-        return taken(factory.connect(where, opened), 'connect', 'cancel');
+        const checked = (result: LinkOpening): void => opened(proper(result, module));
+        return taken(factory.connect(where, checked), 'connect', 'cancel');
       } catch (error) {
         throw refused(module, error);
       }
@@ -97,7 +100,10 @@ function answerable(factory: LinkFactory, module: string): LinkFactory {
     listen: (where, watcher) => {
       const told: ListenWatcher = {
         listening: (local) => watcher.listening(local),
-        link: (link, from) => watcher.link(link, from),
+        link: (link, from) => {
+          if (!isLink(link)) throw badLink(module, 'link()');
+          watcher.link(link, from);
+        },
         crowded: (error) => watcher.crowded(error),
         failed: (error) => watcher.failed(refused(module, error)),
       };
@@ -108,6 +114,40 @@ function answerable(factory: LinkFactory, module: string): LinkFactory {
       }
     },
   };
+}
+
+/** The result, if it is one: what is wrong with it is thrown in the module's own callback. */
+function proper(result: LinkOpening, module: string): LinkOpening {
+  const { ok, link, remote, error } = (result ?? {}) as {
+    ok?: unknown;
+    link?: unknown;
+    remote?: unknown;
+    error?: unknown;
+  };
+  if (ok === true && isLink(link) && remote instanceof Uint32Array) return result;
+  if (ok === false) return error instanceof Error ? result : { ok, error: refused(module, error) };
+  throw badLink(module, 'the callback of connect()');
+}
+
+const LINK_METHODS = [
+  'localAddress',
+  'receiveBatch',
+  'sendBatch',
+  'send',
+  'watch',
+  'pause',
+  'resume',
+  'close',
+] as const;
+
+function isLink(value: unknown): value is LinkSocket {
+  return LINK_METHODS.every((method) => typeof (value as Partial<LinkSocket> | undefined)?.[method] === 'function');
+}
+
+function badLink(module: string, where: string): FatalError {
+  return new FatalError(
+    `--transport ${module}: it gave ${where} something that is no link with its remote: make links with links.stream() or links.packets(), see docs/sockets.md`,
+  );
 }
 
 /** What can be taken back, as whoever asked for it will want to. */

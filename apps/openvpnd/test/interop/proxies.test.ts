@@ -236,7 +236,9 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
         `<connection>\nremote ${server} 1194 tcp4\nhttp-proxy ${place.addresses.ipv4} ${PROXY_PORT}\n</connection>`,
       ]);
       await client.waitForLine(UP, UP_TIMEOUT_MS);
-      expect(client.countLines(/SIGUSR1\[connection failed\(soft\),connection-failed\]/)).toBe(1);
+      expect(client.countLines(/HTTP proxy: it took the connection and does not answer/)).toBe(1);
+      expect(client.countLines(/connect to .* failed/)).toBe(0);
+      expect(client.countLines(/SIGUSR1\[soft,HTTP proxy error\]/)).toBe(1);
       await place.expectTunnel();
     }));
 });

@@ -83,11 +83,40 @@ describe.skipIf(!ready)('Socket Rework: "allow sockets to be created by plugins"
           module('udp.mjs', "export default () => ({ protocol: 'udp', connect() {}, listen() {} });"),
           /carries packets as udp does, and this is --proto tcp: write 'proto udp' beside it/,
         ],
+        [
+          module(
+            'timer.mjs',
+            "export default () => ({ protocol: 'tcp', listen() {}, connect() { setTimeout(() => { null.x; }, 50); return { cancel() {} }; } });",
+          ),
+          /--transport .*timer\.mjs: the module broke in a callback of its own: .*\(mend the module/,
+        ],
+        [
+          module(
+            'text.mjs',
+            "export default () => ({ protocol: 'tcp', listen() {}, connect() { Promise.reject('late'); return { cancel() {} }; } });",
+          ),
+          /--transport .*text\.mjs: the module broke in a callback of its own: late \(mend/,
+        ],
+        [
+          module(
+            'junk.mjs',
+            "export default () => ({ protocol: 'tcp', listen() {}, connect(where, opened) { setTimeout(() => opened({ ok: true }), 50); return { cancel() {} }; } });",
+          ),
+          /--transport .*junk\.mjs: it gave the callback of connect\(\) something that is no link with its remote/,
+        ],
+        [
+          module(
+            'send.mjs',
+            "export default ({ links }) => ({ protocol: 'tcp', listen() {}, connect({ remote }, opened) { queueMicrotask(() => opened({ ok: true, ...links.packets({ remote, protocol: 'tcp' }, () => ({ full: false, send() { throw new Error('no more'); }, close() {} })) })); return { cancel() {} }; } });",
+          ),
+          /--transport .*send\.mjs: the module broke in a callback of its own: no more \(mend/,
+        ],
       ];
       for (const [words, message] of cases) {
         const client = await site.startClient('openvpnd', 0, [`transport ${words}`]);
         expect((await client.waitForEnd(15_000)).status).toBe(1);
         expect(client.countLines(message)).toBe(1);
+        expect(client.countLines(/internal error/)).toBe(0);
         expect(client.countLines(STACK_TRACE)).toBe(0);
       }
     }));

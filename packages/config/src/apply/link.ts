@@ -1,5 +1,6 @@
 import type { EntryDraft, Handlers, LocalDraft } from '../draft.js';
 import { parseInteger } from '../integer.js';
+import { isMistypedAddress } from '../mistyped-address.js';
 import type { MtuDiscovery } from '../options/connection-entry.js';
 import { parsePort } from '../port.js';
 import { parseProtocol } from '../protocol.js';
@@ -28,10 +29,12 @@ export const ENTRY_HANDLERS: Handlers = {
     if (proto !== undefined && protocol === undefined) {
       return `local: bad protocol associated with host ${host}: '${proto}'`;
     }
+    if (isMistypedAddress(host)) return `local: '${host}' is neither an address nor a host name`;
     const local: LocalDraft = {
       host: host === '*' ? undefined : host,
       port: port === undefined ? undefined : parsePort(port),
       protocol,
+      origin: statement.origin,
     };
     draft.entry.local = local;
     draft.entry.locals = [...(draft.entry.locals ?? []), local];
