@@ -5,7 +5,7 @@
 // The server is stock openvpn or ours; the clients are ours, all in one process (bench/crowd-clients.mjs), but for one stock client that is there
 // before and pings. The contenders take turns. Results also go to bench/results/ as JSON.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -22,6 +22,7 @@ import {
   ThrowAwayPki,
   writeConfig,
 } from '../packages/testkit/dist/node/index.js';
+import { cpuSeconds, residentBytes } from './process-figures.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const UP_TIMEOUT_MS = 30_000;
@@ -158,17 +159,6 @@ async function measure({ command: [program, ...before], extra }) {
       residentKiBPerClient: (residentAfter - residentBefore) / clients / 1024,
     };
   });
-}
-
-/** User and system time that a process has used so far. */
-function cpuSeconds(pid) {
-  // Fields 14 and 15 of stat(5), counted behind the name, which may hold spaces.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-function residentBytes(pid) {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
 
 async function report() {

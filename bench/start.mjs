@@ -1,13 +1,15 @@
-// From the start of the process to a server that listens, and to one that is complete.
+// From the start of the process to a server that listens, and to a client that speaks to its server and is connected, and the CPU time that this takes.
 //
-//   pnpm bench start [--rounds N]
+//   pnpm bench start [--rounds N] [--against DIRECTORY]
 //
-// The contenders take turns; the first is the measure of the other.
+// OpenVPN and ours take turns, and with --against another checkout of ours, built, takes turns too.
 
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   addSystemDirectoriesToPath,
+  clientConfig,
   Lab,
   median,
   missingForLab,
@@ -15,15 +17,15 @@ import {
   ThrowAwayPki,
   writeConfig,
 } from '../packages/testkit/dist/node/index.js';
+import { cpuSeconds } from './process-figures.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const UP_TIMEOUT_MS = 30_000;
-const CONTENDERS = {
-  openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
-  openvpnd: { command: [process.execPath, `${root}apps/openvpnd/dist/main.js`], extra: [] },
-};
+const LISTENING = /link local \(bound\)/;
+const SPEAKING = /link remote: /;
+const COMPLETE = /Initialization Sequence Completed/;
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' }, against: { type: 'string' } } });
 addSystemDirectoriesToPath();
 const missing = missingForLab('openvpn');
 if (missing !== undefined) {
@@ -31,26 +33,60 @@ if (missing !== undefined) {
   process.exit(1);
 }
 
-const measured = Object.fromEntries(Object.keys(CONTENDERS).map((name) => [name, { listening: [], complete: [] }]));
+const STOCK = { command: ['openvpn'], extra: ['disable-dco'] };
+const contenders = {
+  openvpn: STOCK,
+  openvpnd: ours(root),
+  ...(values.against === undefined ? {} : { against: ours(resolve(values.against)) }),
+};
+const measured = Object.fromEntries(Object.keys(contenders).map((name) => [name, { server: [], client: [] }]));
+
 await Lab.use(async (lab) => {
-  const place = await lab.namespace('server');
+  const [here, there] = [await lab.namespace('here'), await lab.namespace('there')];
+  const { ipv4 } = (await lab.join([here, there])).addressesOf(there);
   const pki = await ThrowAwayPki.create();
-  const identity = { ca: pki.ca, ...(await pki.issue('server', 'server')) };
+  const ends = { proto: 'udp4', device: 'tun0', ciphers: ['AES-256-GCM'] };
+  const server = { ...ends, identity: { ca: pki.ca, ...(await pki.issue('server', 'server')) } };
+  const client = { ...ends, identity: { ca: pki.ca, ...(await pki.issue('client', 'client')) }, remote: ipv4 };
+  const peer = writeConfig(lab.directory, 'peer.conf', serverConfig({ ...server, extra: STOCK.extra }));
+  await there.start('openvpn', ['--config', peer]).waitForLine(COMPLETE, UP_TIMEOUT_MS);
   for (let round = 0; round < Number(values.rounds); round++) {
-    for (const [name, { command, extra }] of Object.entries(CONTENDERS)) {
-      const config = serverConfig({ proto: 'udp4', device: 'tun0', ciphers: ['AES-256-GCM'], extra, identity });
-      const file = writeConfig(lab.directory, `${name}.conf`, config);
-      const start = performance.now();
-      const running = place.start(command[0], [...command.slice(1), '--config', file]);
-      await running.waitForLine(/link local \(bound\)/, UP_TIMEOUT_MS);
-      measured[name].listening.push(performance.now() - start);
-      await running.waitForLine(/Initialization Sequence Completed/, UP_TIMEOUT_MS);
-      measured[name].complete.push(performance.now() - start);
-      await running.stop();
+    for (const [name, { command, extra }] of Object.entries(contenders)) {
+      const configs = {
+        server: writeConfig(lab.directory, `${name}-server.conf`, serverConfig({ ...server, extra })),
+        client: writeConfig(lab.directory, `${name}-client.conf`, clientConfig({ ...client, extra })),
+      };
+      measured[name].server.push(await start(here, [...command, '--config', configs.server], LISTENING));
+      measured[name].client.push(await start(here, [...command, '--config', configs.client], SPEAKING));
     }
   }
 });
-for (const [name, { listening, complete }] of Object.entries(measured)) {
-  const text = (times) => `${median(times).toFixed(0)} ms (least ${Math.min(...times).toFixed(0)})`;
-  process.stdout.write(`${name.padEnd(10)} listening after ${text(listening)}, complete after ${text(complete)}\n`);
+
+for (const [name, roles] of Object.entries(measured)) {
+  process.stdout.write(`${name.padEnd(10)} server listens after ${told(roles.server)}\n`);
+  process.stdout.write(`${''.padEnd(10)} client speaks after  ${told(roles.client)}\n`);
+}
+
+function ours(directory) {
+  return { command: [process.execPath, `${directory}/apps/openvpnd/dist/main.js`], extra: [] };
+}
+
+/** One start, in milliseconds: to the line that `open` matches, and until it is complete. */
+async function start(place, [program, ...parameters], open) {
+  const begin = performance.now();
+  const running = place.start(program, parameters);
+  await running.waitForLine(open, UP_TIMEOUT_MS);
+  const openMs = performance.now() - begin;
+  const cpuMs = cpuSeconds(running.pid) * 1000;
+  await running.waitForLine(COMPLETE, UP_TIMEOUT_MS);
+  const completeMs = performance.now() - begin;
+  await running.stop();
+  return { openMs, cpuMs, completeMs };
+}
+
+function told(starts) {
+  const of = (key) => starts.map((one) => one[key]);
+  const ms = (times) => `${median(times).toFixed(0)} ms`;
+  const least = Math.min(...of('openMs')).toFixed(0);
+  return `${ms(of('openMs'))} (least ${least}), CPU ${ms(of('cpuMs'))}; complete after ${ms(of('completeMs'))}`;
 }

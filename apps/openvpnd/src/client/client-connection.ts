@@ -2,6 +2,7 @@ import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { type Endpoint, endpointOf, formatEndpoint } from '@openvpnd/external-mux';
 import type { Context } from '@openvpnd/tunnel-state';
 import { DataPath } from '../data-path.js';
+import { optimiseEarly } from '../early-optimisation.js';
 import type { ResolvedAddress } from '../host/resolve.js';
 import type { SignalInfo } from '../host/signals.js';
 import type { TunnelInterface } from '../host/tunnel-interface.js';
@@ -105,6 +106,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   for (const link of links) driver.addLink(link);
   const stopStatus = keepStatus(run, (now) => clientStatistics(tunnel.traffic, now));
   connection.context.openInstance(clock.now(), modules);
+  optimiseEarly();
   try {
     driver.execute(tunnel.start(clock.now()));
     return await driver.ended;

@@ -4,6 +4,7 @@ import { openTun } from '@openvpnd/packet-io';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
+import { optimiseEarly } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
 import { PasswordProgram } from '../host/password-program.js';
 import { PortShare } from '../host/port-share.js';
@@ -133,6 +134,7 @@ async function serveWith(
       if (interrupted.signal.aborted) return await driver.ended;
       throw error;
     }
+    optimiseEarly();
     say(dataPath.describe(tunnelInterface.offload, driver.links(), backend));
     run.privileges.drop(say);
     say(`MULTI: multi_init called, r=${server.maxClients} v=${server.maxClients}`);

@@ -1,0 +1,14 @@
+// What the system tells of a running process.
+
+import { readFileSync } from 'node:fs';
+
+/** User and system time that it has used so far, all its threads, in hundredths of a second. */
+export function cpuSeconds(pid) {
+  // Fields 14 and 15 of stat(5), counted behind the name, which may hold spaces.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+export function residentBytes(pid) {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
