@@ -46,6 +46,16 @@ describe('what is told of a certificate is what OpenVPN tells', () => {
     expect(read.subject).toBe('O=a\\09tab\\\\x, CN=new\\00tab');
   });
 
+  it('shows an attribute that is no string in hexadecimal', () => {
+    const der = Uint8Array.from(new X509Certificate(certificates[1]!.pem).raw);
+    const at = Buffer.from(der).indexOf('new\ttab');
+    // The tag of an OCTET STRING.
+    der[at - 2] = 4;
+    const read = readPeerCertificate(der);
+    expect(read.commonName).toBe('04076e657709746162');
+    expect(read.subject).toBe('O=a\\09tab\\\\x, CN=04076e657709746162');
+  });
+
   it('throws on anything else', () => {
     const der = new X509Certificate(certificates[0]!.pem).raw;
     for (let length = 0; length < der.length; length += 17) {

@@ -1,7 +1,5 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext, getCiphers, type SecureContextOptions, type SecureVersion } from 'node:tls';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { CertificateList } from '@peculiar/asn1-x509';
 import {
   DEFAULT_CIPHER_LIST,
   DEFAULT_CIPHER_SUITES,
@@ -179,7 +177,7 @@ function certificateRevocationLists(pem: string): string[] {
   }
   for (const block of found) {
     try {
-      AsnConvert.parse(Buffer.from(block.replace(/-----[^-]+-----/g, ''), 'base64'), CertificateList);
+      createSecureContext({ crl: block });
     } catch (cause) {
       throw new TlsOptionsError('crl-verify', 'invalid', 'a certificate revocation list in it cannot be read', cause);
     }

@@ -1,15 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import {
-  Certificate,
-  ExtendedKeyUsage,
-  type Extension,
-  id_ce_extKeyUsage,
-  id_ce_keyUsage,
-  KeyUsage,
-  type Name,
-} from '@peculiar/asn1-x509';
 import type { PeerCertificate } from '../ports.js';
+import { certificateFields, type DistinguishedName } from './certificate-fields.js';
 
 const COMMON_NAME = '2.5.4.3';
 
@@ -66,16 +57,16 @@ const SIGNATURES: Readonly<Record<string, string>> = {
 /** Reads a certificate of the peer. Throws on DER that OpenSSL takes and the parser does not: the caller refuses the peer. */
 export function readPeerCertificate(der: Uint8Array): Omit<PeerCertificate, 'depth'> {
   const raw = Uint8Array.from(der);
-  const { tbsCertificate } = AsnConvert.parse(raw, Certificate);
-  const extensions = tbsCertificate.extensions ?? [];
+  const fields = certificateFields(raw);
   return {
     raw,
-    subject: oneLine(tbsCertificate.subject),
-    issuer: oneLine(tbsCertificate.issuer),
-    commonName: lastCommonName(tbsCertificate.subject),
-    serialNumber: BigInt(`0x${Buffer.from(tbsCertificate.serialNumber).toString('hex')}`).toString(),
-    keyUsage: keyUsageOctet(find(extensions, id_ce_keyUsage)),
-    extendedKeyUsage: extendedKeyUsage(find(extensions, id_ce_extKeyUsage)),
+    subject: oneLine(fields.subject),
+    issuer: oneLine(fields.issuer),
+    commonName: lastCommonName(fields.subject),
+    serialNumber: fields.serialNumber.toString(),
+    // What OpenVPN compares --remote-cert-ku with.
+    keyUsage: fields.keyUsage && (fields.keyUsage[0] ?? 0),
+    extendedKeyUsage: fields.extendedKeyUsage,
     sha256: Uint8Array.from(createHash('sha256').update(raw).digest()),
   };
 }
@@ -89,8 +80,8 @@ export function describeKey(der: Uint8Array): string {
     namedCurve === undefined
       ? `${modulusLength ?? edwardsBits(type)} bits ${type}`
       : `${curveBits(namedCurve)} bits EC${namedCurve}`;
-  const { algorithm } = AsnConvert.parse(der, Certificate).signatureAlgorithm;
-  return `peer certificate: ${key}, signature: ${SIGNATURES[algorithm] ?? algorithm}`;
+  const { signatureAlgorithm } = certificateFields(der);
+  return `peer certificate: ${key}, signature: ${SIGNATURES[signatureAlgorithm] ?? signatureAlgorithm}`;
 }
 
 function curveBits(namedCurve: string): string {
@@ -102,10 +93,10 @@ function edwardsBits(type: string): string {
 }
 
 /** OpenSSL's XN_FLAG_SEP_CPLUS_SPC | XN_FLAG_FN_SN with ASN1_STRFLGS_UTF8_CONVERT | ASN1_STRFLGS_ESC_CTRL. */
-function oneLine(name: Name): string {
+function oneLine(name: DistinguishedName): string {
   return name
     .map((relative) =>
-      relative.map(({ type, value }) => `${SHORT_NAMES[type] ?? type}=${escaped(String(value))}`).join(' + '),
+      relative.map(({ type, value }) => `${SHORT_NAMES[type] ?? type}=${escaped(value)}`).join(' + '),
     )
     .join(', ');
 }
@@ -127,26 +118,13 @@ function isControl(code: number): boolean {
   return code < 0x20 || code === 0x7f;
 }
 
-function lastCommonName(name: Name): string | undefined {
+function lastCommonName(name: DistinguishedName): string | undefined {
   const values = name.flatMap((relative) =>
-    relative.filter(({ type }) => type === COMMON_NAME).map(({ value }) => String(value)),
+    relative.filter(({ type }) => type === COMMON_NAME).map(({ value }) => value),
   );
   const last = values.at(-1);
   if (last === undefined || last.includes('\0')) {
     return undefined;
   }
   return [...last].map((character) => (isControl(character.codePointAt(0)!) ? '_' : character)).join('');
-}
-
-function find(extensions: readonly Extension[], oid: string): ArrayBuffer | undefined {
-  return extensions.find(({ extnID }) => extnID === oid)?.extnValue.buffer;
-}
-
-/** The first octet of the bit string, digitalSignature being 0x80: what OpenVPN compares --remote-cert-ku with. */
-function keyUsageOctet(extension: ArrayBuffer | undefined): number | undefined {
-  return extension === undefined ? undefined : (new Uint8Array(AsnConvert.parse(extension, KeyUsage).value)[0] ?? 0);
-}
-
-function extendedKeyUsage(extension: ArrayBuffer | undefined): readonly string[] {
-  return extension === undefined ? [] : [...AsnConvert.parse(extension, ExtendedKeyUsage)];
 }
