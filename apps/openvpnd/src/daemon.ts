@@ -3,21 +3,21 @@ import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
 import { hasNativeAddon, type PassedSocket, takePassedSockets } from '@openvpnd/packet-io';
-import { runClient } from './client/run-client.js';
 import { dataPathProblem } from './data-path.js';
 import { generateKey } from './generate-key.js';
 import { configFiles } from './host/config-files.js';
+import { nativeInterface } from './host/native-interface.js';
 import { removePidFile, writePidFile } from './host/pid-file.js';
 import { Privileges } from './host/privileges.js';
 import { DEVICE_LOST, describeSignal, SignalInbox, type SignalInfo } from './host/signals.js';
 import { describeErrno, readSource, SourceFileError } from './host/source-files.js';
 import { closeStateFiles, openStateFiles, statusProblem } from './host/state-files.js';
 import { systemRandom } from './host/system-random.js';
+import type { TunnelInterface } from './host/tunnel-interface.js';
 import { moduleFault } from './link/module-faults.js';
 import { DaemonLog } from './log/daemon-log.js';
 import { LineWriter } from './log/line-writer.js';
 import { FatalError, type Run } from './run.js';
-import { nativeInterface, runServer } from './server/run-server.js';
 import type { RunningServer } from './server/running-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
@@ -232,7 +232,7 @@ async function runOnce(
   try {
     privileges.prepare(options, (line) => log.say(1, line));
     const info =
-      options.mode === 'server' ? await serve(run, tunnelInterface, hooks) : await runClient(run, tunnelInterface);
+      options.mode === 'server' ? await serve(run, tunnelInterface, hooks) : await connect(run, tunnelInterface);
     await tunnelInterface.takeDown();
     log.say(1, describeSignal(info, 'process'));
     return info;
@@ -250,12 +250,16 @@ async function runOnce(
   }
 }
 
+// Of the two roles only that which is played is loaded: modules are most of what a start costs.
+
+async function connect(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
+  const { runClient } = await import('./client/run-client.js');
+  return runClient(run, tunnelInterface);
+}
+
 /** A server starts anew after SIGUSR1, in the same process with the same options. */
-async function serve(
-  run: Run,
-  tunnelInterface: ReturnType<typeof nativeInterface>,
-  hooks: DaemonHooks,
-): Promise<SignalInfo> {
+async function serve(run: Run, tunnelInterface: TunnelInterface, hooks: DaemonHooks): Promise<SignalInfo> {
+  const { runServer } = await import('./server/run-server.js');
   for (;;) {
     const info = await runServer(run, tunnelInterface, hooks.serverStarted);
     if (info.signal !== 'SIGUSR1') return info;

@@ -90,6 +90,17 @@ describe('workerTlsEngineFactory', () => {
     expect(() => factory.create({ role: 'server', wake() {} })).toThrow(TypeError);
   });
 
+  it('may be warmed up, before the first engine or beside some, and not after it was closed', async () => {
+    const { pki, server } = await identities();
+    const factory = threaded({ ca: pki.ca, cert: server.cert, key: server.key });
+    factory.warmUp();
+    const party = new TlsParty(factory, 'server');
+    factory.warmUp();
+    party.engine.close();
+    await factory.close();
+    expect(() => factory.warmUp()).toThrow(TypeError);
+  });
+
   it('keeps no process alive, also while engines are left', async () => {
     const { pki, server } = await identities();
     const program = `

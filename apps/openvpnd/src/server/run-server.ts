@@ -1,6 +1,5 @@
-import type { TlsEngineFactory } from '@openvpnd/control-tls';
+import type { WorkerTlsEngineFactory } from '@openvpnd/control-tls/node';
 import type { LinkListener } from '@openvpnd/external-mux';
-import { openTun } from '@openvpnd/packet-io';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
@@ -9,7 +8,7 @@ import { verifyClientKey } from '../host/client-key-program.js';
 import { PasswordProgram } from '../host/password-program.js';
 import { PortShare } from '../host/port-share.js';
 import type { SignalInfo } from '../host/signals.js';
-import { TunnelInterface } from '../host/tunnel-interface.js';
+import type { TunnelInterface } from '../host/tunnel-interface.js';
 import { keepStatus } from '../keep-status.js';
 import { linkFactory } from '../link/link-factories.js';
 import { linkIds } from '../link/link-ids.js';
@@ -47,7 +46,7 @@ export async function runServer(
 }
 
 async function serveWith(
-  engines: TlsEngineFactory,
+  engines: WorkerTlsEngineFactory,
   run: Run,
   tunnelInterface: TunnelInterface,
   started: ((server: RunningServer) => void) | undefined,
@@ -152,6 +151,7 @@ async function serveWith(
       serverStatus(tunnel.status(), { version: options.log.statusVersion, title, now, unixTime }),
     );
     say('Initialization Sequence Completed');
+    engines.warmUp();
     started?.(new RunningServer({ tunnel, driver, clock: run.clock }));
     return await driver.ended;
   } finally {
@@ -172,21 +172,4 @@ function passwordProgram({ options }: Run, say: (line: string) => void): Passwor
   // The client does not wait longer either.
   const timeoutMs = options.tls.handshakeWindowSeconds * 1000;
   return new PasswordProgram({ ...passwordVerify, scriptSecurity, timeoutMs, say });
-}
-
-/** The interface of a run, with the native device. */
-export function nativeInterface(run: Run): TunnelInterface {
-  const { device, routes } = run.options;
-  return new TunnelInterface({
-    open: () =>
-      openTun({
-        name: device.name,
-        offload: new DataPath(run.options).tun,
-        ...(device.node === undefined ? {} : { devNode: device.node }),
-      }),
-    txQueueLength: device.txQueueLength,
-    ifconfigNoexec: device.ifconfigNoexec,
-    routeNoexec: routes.noexec,
-    say: (line) => run.log.say(1, line),
-  });
 }

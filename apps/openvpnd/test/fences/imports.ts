@@ -3,6 +3,8 @@ export interface ModuleImport {
   readonly specifier: string;
   /** Nothing of it is left at run time. */
   readonly typeOnly: boolean;
+  /** Loaded when the call is reached, not with the module. */
+  readonly dynamic: boolean;
   /** Imported names; empty for a namespace, a default, a side effect or a dynamic import. */
   readonly names: readonly string[];
 }
@@ -32,10 +34,10 @@ export function importsOf(text: string): ModuleImport[] {
           .replace(/\s+as\s+.*$/, ''),
       )
       .filter((name) => name !== '');
-    found.push({ specifier, typeOnly: type !== undefined, names });
+    found.push({ specifier, typeOnly: type !== undefined, dynamic: false, names });
   }
   for (const [, , specifier = ''] of source.matchAll(/\b(?:import|require)\s*\(\s*(['"`])([^'"`]+)\1/g)) {
-    found.push({ specifier, typeOnly: false, names: [] });
+    found.push({ specifier, typeOnly: false, dynamic: true, names: [] });
   }
   return found;
 }

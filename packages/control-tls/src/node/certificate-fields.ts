@@ -1,15 +1,5 @@
-import {
-  type AsnType,
-  BaseBlock,
-  BaseStringBlock,
-  BitString,
-  Constructed,
-  fromBER,
-  Integer,
-  ObjectIdentifier,
-  OctetString,
-  Sequence,
-} from 'asn1js';
+import { createRequire } from 'node:module';
+import type { AsnType } from 'asn1js';
 
 /** One attribute of a name: its object identifier, dotted, and its value as text; one that is no string in hexadecimal, with tag and length. */
 export interface NameAttribute {
@@ -38,6 +28,13 @@ const EXTENDED_KEY_USAGE = '2.5.29.37';
 /** Of an identifier octet: context-specific. */
 const CONTEXT = 3;
 
+/** The library is loaded for the first certificate: a program that starts has none to read, and has others wait for it. */
+let loaded: typeof import('asn1js') | undefined;
+function asn1(): typeof import('asn1js') {
+  loaded ??= createRequire(import.meta.url)('asn1js') as typeof import('asn1js');
+  return loaded;
+}
+
 /** Decodes a certificate. Throws on what is none, even if OpenSSL should take it. */
 export function certificateFields(der: Uint8Array): CertificateFields {
   const [tbsCertificate, signatureAlgorithm] = parts(decoded(der));
@@ -50,23 +47,23 @@ export function certificateFields(der: Uint8Array): CertificateFields {
   const keyUsage = values.get(KEY_USAGE);
   const extendedKeyUsage = values.get(EXTENDED_KEY_USAGE);
   return {
-    serialNumber: as(Integer, serialNumber).toBigInt(),
+    serialNumber: as(asn1().Integer, serialNumber).toBigInt(),
     issuer: name(issuer),
     subject: name(subject),
-    keyUsage: keyUsage && as(BitString, decoded(keyUsage)).valueBlock.valueHexView,
+    keyUsage: keyUsage && as(asn1().BitString, decoded(keyUsage)).valueBlock.valueHexView,
     extendedKeyUsage: extendedKeyUsage === undefined ? [] : parts(decoded(extendedKeyUsage)).map(identifier),
     signatureAlgorithm: identifier(parts(signatureAlgorithm)[0]),
   };
 }
 
 function decoded(der: Uint8Array): AsnType {
-  const { offset, result } = fromBER(der, { parseEmbedded: false });
+  const { offset, result } = asn1().fromBER(der, { parseEmbedded: false });
   if (offset !== der.length) throw new Error(result.error || 'there is more behind the end of it');
   return result;
 }
 
 function name(block: AsnType | undefined): DistinguishedName {
-  as(Sequence, block);
+  as(asn1().Sequence, block);
   return parts(block).map((relative) =>
     parts(relative).map((attribute) => {
       const [type, value] = parts(attribute);
@@ -76,22 +73,22 @@ function name(block: AsnType | undefined): DistinguishedName {
 }
 
 function attributeText(value: AsnType | undefined): string {
-  if (value instanceof BaseStringBlock) return value.getValue();
-  return Buffer.from(as(BaseBlock, value).valueBeforeDecodeView).toString('hex');
+  if (value instanceof asn1().BaseStringBlock) return value.getValue();
+  return Buffer.from(as(asn1().BaseBlock, value).valueBeforeDecodeView).toString('hex');
 }
 
 /** Its identifier and the DER that it holds; `critical` in between is not looked at. */
 function extension(block: AsnType): [string, Uint8Array] {
   const [type, ...rest] = parts(block);
-  return [identifier(type), as(OctetString, rest.at(-1)).valueBlock.valueHexView];
+  return [identifier(type), as(asn1().OctetString, rest.at(-1)).valueBlock.valueHexView];
 }
 
 function identifier(block: AsnType | undefined): string {
-  return as(ObjectIdentifier, block).getValue();
+  return as(asn1().ObjectIdentifier, block).getValue();
 }
 
 function parts(block: AsnType | undefined): AsnType[] {
-  return [...as(Constructed, block).valueBlock.value] as AsnType[];
+  return [...as(asn1().Constructed, block).valueBlock.value] as AsnType[];
 }
 
 function isTagged(block: AsnType | undefined, tag: number): boolean {

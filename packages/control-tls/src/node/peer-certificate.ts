@@ -95,9 +95,7 @@ function edwardsBits(type: string): string {
 /** OpenSSL's XN_FLAG_SEP_CPLUS_SPC | XN_FLAG_FN_SN with ASN1_STRFLGS_UTF8_CONVERT | ASN1_STRFLGS_ESC_CTRL. */
 function oneLine(name: DistinguishedName): string {
   return name
-    .map((relative) =>
-      relative.map(({ type, value }) => `${SHORT_NAMES[type] ?? type}=${escaped(value)}`).join(' + '),
-    )
+    .map((relative) => relative.map(({ type, value }) => `${SHORT_NAMES[type] ?? type}=${escaped(value)}`).join(' + '))
     .join(', ');
 }
 

@@ -21,6 +21,11 @@ export interface WorkerTlsOptions {
 
 /** A {@link NodeTlsEngineFactory} that has threads. */
 export interface WorkerTlsEngineFactory extends NodeTlsEngineFactory {
+  /**
+   * Starts the threads, about a tenth of a second of work each. Without it the first engine of a thread starts it, and waits for it.
+   * For an owner that has something more urgent to do first, such as listening.
+   */
+  warmUp(): void;
   /** Ends the threads; engines that are left fail. Idempotent. */
   close(): Promise<void>;
 }
@@ -49,6 +54,9 @@ export function workerTlsEngineFactory(
       if (idlest === undefined) throw new RangeError('a factory needs one worker at least');
       return idlest.createEngine(role, wake);
     },
+    warmUp(): void {
+      for (const worker of pool) worker.warmUp();
+    },
     async close(): Promise<void> {
       await Promise.all(pool.map((worker) => worker.close()));
     },
@@ -69,7 +77,6 @@ class TlsWorker {
 
   constructor(data: TlsWorkerData) {
     this.#data = data;
-    this.#thread = this.#startThread();
   }
 
   /** Engines that live here. */
@@ -77,9 +84,13 @@ class TlsWorker {
     return this.#engines.size;
   }
 
-  createEngine(role: 'client' | 'server', wake: () => void): TlsEngine {
+  warmUp(): void {
     if (this.#closed) throw new TypeError('the factory is closed');
     this.#thread ??= this.#startThread();
+  }
+
+  createEngine(role: 'client' | 'server', wake: () => void): TlsEngine {
+    this.warmUp();
     const id = this.#nextId;
     this.#nextId += 1;
     const engine = new WorkerTlsEngine({
