@@ -235,6 +235,20 @@ export function describeLinkSocket(name: string, makePair: () => Promise<LinkSoc
       await until(world, () => received.packets.length === 2);
     });
 
+    it('knows no empty packet: none arrives, and one that is to be sent holds up nobody', async () => {
+      const world = await open();
+      const received = collect(world.b);
+      const tx = vector(3, 100);
+      for (const length of [0, 12, 0]) addRow(tx, pattern(length, 2), toB(world));
+      await sendAll(world, world.a, tx);
+      expect([...tx.fate.subarray(0, tx.count)]).toEqual([FATE_DROPPED, FATE_DROPPED, FATE_DROPPED]);
+      world.a.send(new Uint8Array(0), toB(world));
+      world.a.send(pattern(13, 3), toB(world));
+      await until(world, () => received.packets.length === 2);
+      await settle(world);
+      expect(received.packets.map((packet) => packet.bytes)).toEqual([pattern(12, 2), pattern(13, 3)]);
+    });
+
     it('closes twice, and is silent then', async () => {
       const world = await open();
       const received = collect(world.b);

@@ -135,9 +135,11 @@ static void take_sent(const struct pio_vector *vector, const struct sending *sen
   const uint32_t *segment_bytes = pio_column(vector, COLUMN_SEGMENT_BYTES);
   const struct message *message = &sending->messages[index];
   const size_t first = (size_t)(sending->headers[index].msg_hdr.msg_iov - sending->spans);
-  for (size_t span = first; span < first + message->spans && bytes > 0; span++) {
+  for (size_t span = first; span < first + message->spans; span++) {
     const uint32_t row = sending->rows[span];
     const uint32_t gone = lengths[row] < bytes ? lengths[row] : bytes;
+    /* An empty datagram is gone too. */
+    if (gone == 0 && lengths[row] > 0) break;
     bytes -= gone;
     if (gone == lengths[row]) {
       fates[row] = FATE_DROPPED;

@@ -164,6 +164,11 @@ export class SimLink implements LinkSocket {
   /** For the network: a packet has come. Takes ownership of both arrays. */
   deliver(packet: Uint8Array, from: LinkAddress): void {
     if (this.#closed) return;
+    // A datagram may be empty; a packet may not.
+    if (packet.length === 0) {
+      this.counters.oversized += 1;
+      return;
+    }
     if (this.#queue.length >= this.#queuePackets) {
       this.counters.overflowed += 1;
       return;

@@ -28,7 +28,7 @@ export interface UdpLinkCounters {
   received: number;
   /** Dropped on arrival: the queue was full. */
   overflowed: number;
-  /** Dropped on receipt: larger than a row of the vector. */
+  /** Dropped on receipt: larger than a row of the vector, or empty. */
   oversized: number;
   /** Sends that the system refused, or that had nowhere to go. */
   unsent: number;
@@ -191,6 +191,10 @@ class DgramLink implements UdpLink {
 
   #arrive(packet: Uint8Array, from: RemoteInfo): void {
     if (this.#closed) return;
+    if (packet.length === 0) {
+      this.counters.oversized += 1;
+      return;
+    }
     const words = this.#hosts.wordsOf(from.address);
     if (words === undefined || this.#queue.length >= RECEIVE_QUEUE_PACKETS) {
       this.counters.overflowed += 1;
