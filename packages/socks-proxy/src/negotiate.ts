@@ -11,7 +11,7 @@ export type Negotiation =
       readonly stream: ByteStream;
       readonly ends: LinkEnds;
       /** The address that the proxy names: of its relay, for `associate`. */
-      readonly bound: SocksRemoteHost | undefined;
+      readonly bound: SocksRemoteHost;
     }
   | { readonly ok: false; readonly error: Error };
 
@@ -49,6 +49,11 @@ export function negotiate(
     client.once('established', ({ remoteHost }) => {
       client.removeAllListeners();
       if (over) return;
+      // The library takes a reply whose address is of no type that there is.
+      if (remoteHost === undefined) {
+        dialled.stream.destroy();
+        return finish({ ok: false, error: new SocksProxyError(BAD_ADDRESS_TYPE) });
+      }
       finish({ ok: true, stream: dialled.stream, ends: dialled.ends, bound: remoteHost });
     });
     client.once('error', (error) => finish({ ok: false, error: explain(error, options) }));
@@ -103,6 +108,9 @@ function problemOf({ target, credentials }: SocksProxyOptions): string | undefin
     : undefined;
 }
 
+/** OpenVPN's line for a reply whose address is of no use. */
+export const BAD_ADDRESS_TYPE = 'recv_socks_reply: Socks proxy returned bad address type';
+
 /** OpenVPN's line for what the library says; its sentences are part of its interface. */
 function explain(error: unknown, { credentials }: SocksProxyOptions): SocksProxyError {
   const reason = error instanceof SocksClientError ? error.message : String(error);
@@ -123,5 +131,6 @@ const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
   [/initial handshake.*(version|type)/i, 'socks_handshake: Socks proxy returned unexpected auth (%)'],
   [/final handshake|rejected/i, 'recv_socks_reply: Socks proxy returned bad reply (%)'],
   [/timed out/i, SILENT],
+  [/internal error/i, 'socks_handshake: Socks proxy said more than it was asked'],
   [/closed/i, 'recv_socks_reply: TCP port read failed on recv()'],
 ];

@@ -14,7 +14,7 @@ import type {
 import { PacketVector } from '@openvpnd/memory';
 import type { SocksRemoteHost } from 'socks';
 import { DatagramFrame, LONGEST_HEADER_BYTES } from './datagram-frame.js';
-import { negotiate } from './negotiate.js';
+import { BAD_ADDRESS_TYPE, negotiate } from './negotiate.js';
 import { refuseToListen } from './socks-links.js';
 import { SocksProxyError } from './socks-proxy-error.js';
 import type { SocksDatagramOptions } from './socks-proxy-options.js';
@@ -61,13 +61,13 @@ class Association implements PendingLink {
     return this.#pending.overdue?.();
   }
 
-  #openRelay(control: ByteStream, bound: SocksRemoteHost | undefined): void {
+  #openRelay(control: ByteStream, bound: SocksRemoteHost): void {
     const relay = relayEndpoint(bound, this.#where.remote);
     if (relay === undefined) {
       control.destroy();
       this.#finish({
         ok: false,
-        error: new SocksProxyError('recv_socks_reply: Socks proxy returned bad address type'),
+        error: new SocksProxyError(BAD_ADDRESS_TYPE),
       });
       return;
     }
@@ -161,9 +161,9 @@ class RelayCarrier implements PacketCarrier {
   }
 }
 
-/** Where the proxy wants datagrams: an unspecified address, or none, stands for its own. A name is of no use. */
-function relayEndpoint(bound: SocksRemoteHost | undefined, proxy: Endpoint): Endpoint | undefined {
-  if (bound === undefined || bound.port === 0) return undefined;
+/** Where the proxy wants datagrams: an unspecified address stands for its own. A name is of no use. */
+function relayEndpoint(bound: SocksRemoteHost, proxy: Endpoint): Endpoint | undefined {
+  if (bound.port === 0) return undefined;
   const { host, port } = bound;
   const unspecified = host === undefined || host === '0.0.0.0' || host === '::';
   if (unspecified) return { ...proxy, port };
