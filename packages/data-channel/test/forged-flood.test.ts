@@ -16,6 +16,7 @@ function counting(): { readonly backend: AeadBackend; keys: number; most: number
     keys: 0,
     most: 0,
     backend: {
+      name: inner.name,
       sealBatch: (vector) => inner.sealBatch(vector),
       openBatch: (vector) => inner.openBatch(vector),
       installKey: (options) => {
