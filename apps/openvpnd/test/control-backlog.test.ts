@@ -1,5 +1,15 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { ControlBacklog } from '../src/server/control-backlog.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function heldBytes(): number {
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
 
 const packet = (byte: number): Uint8Array => Uint8Array.of(byte);
 
@@ -25,6 +35,20 @@ describe('ControlBacklog', () => {
     // Who was served has room again.
     backlog.add('greedy', packet(7));
     expect(backlog.take()).toEqual({ client: 'greedy', packet: packet(7) });
+  });
+
+  it('holds nothing of what was taken, however long it is never empty', () => {
+    const backlog = new ControlBacklog<number>();
+    const bytesBefore = heldBytes();
+    backlog.add(0, new Uint8Array(1024));
+    for (let turn = 1; turn <= 50_000; turn += 1) {
+      backlog.add(turn, new Uint8Array(1024).fill(turn));
+      expect(backlog.take()?.client).toBe(turn - 1);
+    }
+    expect(backlog.isEmpty).toBe(false);
+    expect(heldBytes() - bytesBefore).toBeLessThan(4 << 20);
+    expect(backlog.take()?.packet).toEqual(new Uint8Array(1024).fill(50_000));
+    expect(backlog.isEmpty).toBe(true);
   });
 
   it('is bounded as a whole', () => {

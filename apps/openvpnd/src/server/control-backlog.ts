@@ -16,9 +16,11 @@ export interface WaitingControl<Client> {
  * dropped: its sender repeats it.
  */
 export class ControlBacklog<Client> {
-  #waiting: WaitingControl<Client>[] = [];
-  /** Where the packet is that waits longest; those before were taken. */
+  /** A ring: what was taken is not held. */
+  readonly #ring: (WaitingControl<Client> | undefined)[] = [];
+  /** Where the packet is that waits longest. */
   #first = 0;
+  #count = 0;
   readonly #perClient: Map<Client, number> = new Map();
   #dropped = 0;
 
@@ -28,29 +30,28 @@ export class ControlBacklog<Client> {
   }
 
   get isEmpty(): boolean {
-    return this.#first === this.#waiting.length;
+    return this.#count === 0;
   }
 
   /** Keeps a packet, which is the backlog's from now on. */
   add(client: Client, packet: Uint8Array): void {
     const ofClient = this.#perClient.get(client) ?? 0;
-    if (ofClient === MAX_WAITING_PER_CLIENT || this.#waiting.length - this.#first === MAX_WAITING) {
+    if (ofClient === MAX_WAITING_PER_CLIENT || this.#count === MAX_WAITING) {
       this.#dropped += 1;
       return;
     }
     this.#perClient.set(client, ofClient + 1);
-    this.#waiting.push({ client, packet });
+    this.#ring[(this.#first + this.#count) % MAX_WAITING] = { client, packet };
+    this.#count += 1;
   }
 
   /** The packet that waits longest; the client may be gone. */
   take(): WaitingControl<Client> | undefined {
-    const next = this.#waiting[this.#first];
+    const next = this.#ring[this.#first];
     if (next === undefined) return undefined;
-    this.#first += 1;
-    if (this.#first === this.#waiting.length) {
-      this.#waiting = [];
-      this.#first = 0;
-    }
+    this.#ring[this.#first] = undefined;
+    this.#first = (this.#first + 1) % MAX_WAITING;
+    this.#count -= 1;
     const left = (this.#perClient.get(next.client) ?? 0) - 1;
     if (left > 0) this.#perClient.set(next.client, left);
     else this.#perClient.delete(next.client);
