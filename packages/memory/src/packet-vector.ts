@@ -43,7 +43,7 @@ export interface PacketVectorOptions {
 /**
  * A batch of packets: one slab of bytes and one table of 32-bit descriptors (structure of arrays), allocated once.
  * Stages work on it in place, by row index, and allocate nothing for a packet. A vector belongs to the driver; a
- * stage borrows it for one call and keeps no view of it.
+ * stage borrows it for one call and keeps no view of it. The memory is shared memory: it cannot be transferred or resized, so that native code may keep pointers to it.
  *
  * Columns: `offset` and `length` of the packet in `bytes`; `slot` of the peer; `fate` (see fate.ts); `key`, a handle
  * of the AEAD backend; `packetIdHigh`/`packetIdLow`, the packet id (32 bits in Low, 64 with High for epoch keys);
@@ -57,25 +57,27 @@ export class PacketVector {
   readonly headroom: number;
   readonly packetBytes: number;
   readonly strideBytes: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly view: DataView<ArrayBuffer>;
-  readonly table: Uint32Array<ArrayBuffer>;
-  readonly addresses: Uint32Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly table: Uint32Array;
+  readonly addresses: Uint32Array;
 
-  readonly offset: Uint32Array<ArrayBuffer>;
-  readonly length: Uint32Array<ArrayBuffer>;
-  readonly slot: Uint32Array<ArrayBuffer>;
-  readonly fate: Uint32Array<ArrayBuffer>;
-  readonly key: Uint32Array<ArrayBuffer>;
-  readonly packetIdHigh: Uint32Array<ArrayBuffer>;
-  readonly packetIdLow: Uint32Array<ArrayBuffer>;
-  readonly segments: Uint32Array<ArrayBuffer>;
-  readonly segmentBytes: Uint32Array<ArrayBuffer>;
+  readonly offset: Uint32Array;
+  readonly length: Uint32Array;
+  readonly slot: Uint32Array;
+  readonly fate: Uint32Array;
+  readonly key: Uint32Array;
+  readonly packetIdHigh: Uint32Array;
+  readonly packetIdLow: Uint32Array;
+  readonly segments: Uint32Array;
+  readonly segmentBytes: Uint32Array;
   /** The TOS byte of IPv4, or traffic class of IPv6, that the packet leaves a link with; 0: none in particular. */
-  readonly trafficClass: Uint32Array<ArrayBuffer>;
+  readonly trafficClass: Uint32Array;
 
   /** Rows in use: 0 … capacity. */
   count = 0;
+  /** What native code knows the arrays by, once it was handed them; -1 before. Its own, nobody else's. */
+  nativeIndex = -1;
 
   /** @throws RangeError when there is no such vector */
   constructor(options: PacketVectorOptions) {
@@ -94,11 +96,11 @@ export class PacketVector {
     // Offsets are 32 bits wide.
     const slabBytes = capacity * this.strideBytes + arenaBytes;
     if (slabBytes > 0xffffffff) throw new RangeError('a packet vector is smaller than 4 GiB');
-    this.bytes = new Uint8Array(slabBytes);
+    this.bytes = new Uint8Array(new SharedArrayBuffer(slabBytes));
     this.view = new DataView(this.bytes.buffer);
-    this.table = new Uint32Array(VECTOR_COLUMNS.length * capacity);
-    this.addresses = new Uint32Array(ADDRESS_WORDS * capacity);
-    const column = (name: (typeof VECTOR_COLUMNS)[number]): Uint32Array<ArrayBuffer> => {
+    this.table = words(VECTOR_COLUMNS.length * capacity);
+    this.addresses = words(ADDRESS_WORDS * capacity);
+    const column = (name: (typeof VECTOR_COLUMNS)[number]): Uint32Array => {
       const start = VECTOR_COLUMNS.indexOf(name) * capacity;
       return this.table.subarray(start, start + capacity);
     };
@@ -176,7 +178,7 @@ export class PacketVector {
   }
 
   /** A view of the packet in `row`, borrowed: it dies with the next use of the vector. Allocates; not for the data path. */
-  packet(row: number): Uint8Array<ArrayBuffer> {
+  packet(row: number): Uint8Array {
     return this.bytes.subarray(this.offset[row], this.offset[row] + this.length[row]);
   }
 
@@ -184,4 +186,8 @@ export class PacketVector {
   drop(row: number): void {
     this.fate[row] = FATE_DROPPED;
   }
+}
+
+function words(count: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(count * Uint32Array.BYTES_PER_ELEMENT));
 }

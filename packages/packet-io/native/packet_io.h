@@ -67,8 +67,7 @@ struct pio_coalescing;    /* coalesce.c */
 
 /*
  * A packet vector of JavaScript. Behind its rows the slab may go on: the arena, where packets lie that several rows
- * share, or that are larger than a row. `bytes`, `table` and `addresses` are valid during a call
- * only: see pio_vector_take.
+ * share, or that are larger than a row. The arrays are in shared memory, which cannot be taken away, and the references keep them alive.
  */
 struct pio_vector {
   napi_ref arrays[3];
@@ -150,10 +149,7 @@ napi_value pio_int(napi_env napi, int32_t value);
 napi_value pio_bug(napi_env napi, const char *message);
 napi_value pio_out_of_range(napi_env napi, const char *message);
 
-/*
- * The vector with that index, its arrays looked up anew: an ArrayBuffer may have been transferred since the last call.
- * NULL with a pending error when it is not registered, not whole any more, or has fewer than `count` rows.
- */
+/* The vector with that index. NULL with a pending error when it is not registered, or has fewer than `count` rows. */
 struct pio_vector *pio_vector_take(struct pio_env *env, napi_value index, napi_value count, uint32_t *rows);
 
 static inline uint32_t *pio_column(const struct pio_vector *vector, enum pio_column column) {

@@ -4,25 +4,25 @@
 
 #include "packet_io.h"
 
-static bool array_data(napi_env napi, napi_ref reference, napi_typedarray_type wanted, void **data, size_t *length) {
-  napi_value value = NULL;
+/* A typed array in memory that is shared, and so neither transferred nor resized behind our back: a pointer to it stays good as long as the array lives. */
+static bool pinned_array(napi_env napi, napi_value value, napi_typedarray_type wanted, void **data, size_t *length) {
   napi_typedarray_type type;
-  return napi_get_reference_value(napi, reference, &value) == napi_ok && value != NULL &&
-         napi_get_typedarray_info(napi, value, &type, length, data, NULL, NULL) == napi_ok && type == wanted;
+  napi_value buffer;
+  bool is_typedarray = false, transferable = true;
+  return napi_is_typedarray(napi, value, &is_typedarray) == napi_ok && is_typedarray &&
+         napi_get_typedarray_info(napi, value, &type, length, data, &buffer, NULL) == napi_ok && type == wanted &&
+         napi_is_arraybuffer(napi, buffer, &transferable) == napi_ok && !transferable && *data != NULL;
 }
 
-/* Looks the arrays up; false when one is smaller than the vector's shape asks for. */
-static bool refresh(struct pio_env *env, struct pio_vector *vector) {
-  void *data[3] = {NULL, NULL, NULL};
-  size_t lengths[3] = {0, 0, 0};
-  if (!array_data(env->napi, vector->arrays[0], napi_uint8_array, &data[0], &lengths[0]) ||
-      !array_data(env->napi, vector->arrays[1], napi_uint32_array, &data[1], &lengths[1]) ||
-      !array_data(env->napi, vector->arrays[2], napi_uint32_array, &data[2], &lengths[2])) {
-    return false;
-  }
-  if (data[0] == NULL || lengths[0] / vector->stride < vector->capacity ||
-      data[1] == NULL || lengths[1] / COLUMNS < vector->capacity ||
-      data[2] == NULL || lengths[2] / ADDRESS_WORDS < vector->capacity) {
+/* Looks the arrays up; false when one is not pinned, or smaller than the vector's shape asks for. */
+static bool take_arrays(napi_env napi, struct pio_vector *vector, const napi_value *arrays) {
+  void *data[3];
+  size_t lengths[3];
+  if (!pinned_array(napi, arrays[0], napi_uint8_array, &data[0], &lengths[0]) ||
+      !pinned_array(napi, arrays[1], napi_uint32_array, &data[1], &lengths[1]) ||
+      !pinned_array(napi, arrays[2], napi_uint32_array, &data[2], &lengths[2]) ||
+      lengths[0] / vector->stride < vector->capacity || lengths[1] / COLUMNS < vector->capacity ||
+      lengths[2] / ADDRESS_WORDS < vector->capacity) {
     return false;
   }
   vector->bytes = data[0];
@@ -36,7 +36,7 @@ struct pio_vector *pio_vector_take(struct pio_env *env, napi_value index, napi_v
   uint32_t number;
   if (!pio_uint32(env->napi, index, &number) || !pio_uint32(env->napi, count, rows)) return NULL;
   struct pio_vector *vector = pio_slots_at(&env->vectors, number);
-  if (vector == NULL || *rows > vector->capacity || !refresh(env, vector)) {
+  if (vector == NULL || *rows > vector->capacity) {
     pio_bug(env->napi, "no such packet vector, or not as it was registered");
     return NULL;
   }
@@ -100,9 +100,9 @@ static napi_value register_vector(napi_env napi, napi_callback_info info) {
   for (int i = 0; right && i < 3; i++) {
     right = napi_create_reference(napi, arguments[i], 1, &vector->arrays[i]) == napi_ok;
   }
-  if (!right || !refresh(env, vector)) {
+  if (!right || !take_arrays(napi, vector, arguments)) {
     pio_vector_free(env, vector);
-    return pio_bug(napi, "not the arrays of a packet vector");
+    return pio_bug(napi, "not the arrays of a packet vector, in shared memory");
   }
   uint32_t index = pio_slots_add(&env->vectors, vector);
   if (index == PIO_NOTHING) {

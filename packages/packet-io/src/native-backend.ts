@@ -19,6 +19,8 @@ export function nativeBackend(choice: AeadChoice = 'evp'): AeadBackend {
   const addon = nativeAddon();
   const { text, usable } = choice === 'evp' ? { text: '', usable: false } : addon.multiBuffer();
   if (choice === 'libipsec-mb' && !usable) throw unsupported(text);
+  // Looked up once: an object with so many functions is a dictionary.
+  const { sealBatch, openBatch } = addon;
   return {
     name: usable ? text : 'evp',
     sealsSuperPackets: true,
@@ -33,10 +35,10 @@ export function nativeBackend(choice: AeadChoice = 'evp'): AeadBackend {
       addon.retireKey(handle);
     },
     sealBatch(vector: PacketVector): void {
-      addon.sealBatch(registeredVector(vector), vector.count);
+      sealBatch(registeredVector(vector), vector.count);
     },
     openBatch(vector: PacketVector): void {
-      addon.openBatch(registeredVector(vector), vector.count);
+      openBatch(registeredVector(vector), vector.count);
     },
   };
 }

@@ -1,7 +1,6 @@
 import type { PacketVector } from '@openvpnd/memory';
 import { type NativeIndex, nativeAddon } from './native-addon.js';
 
-const indices = new WeakMap<PacketVector, NativeIndex>();
 const forgotten = new FinalizationRegistry<NativeIndex>((index) => nativeAddon().forgetVector(index));
 
 /**
@@ -9,11 +8,13 @@ const forgotten = new FinalizationRegistry<NativeIndex>((index) => nativeAddon()
  * vector itself is collected.
  */
 export function registeredVector(vector: PacketVector): NativeIndex {
-  const known = indices.get(vector);
-  if (known !== undefined) return known;
+  return vector.nativeIndex >= 0 ? vector.nativeIndex : register(vector);
+}
+
+function register(vector: PacketVector): NativeIndex {
   const { bytes, table, addresses, capacity, headroom, packetBytes, strideBytes } = vector;
   const index = nativeAddon().registerVector(bytes, table, addresses, capacity, headroom, packetBytes, strideBytes);
-  indices.set(vector, index);
+  vector.nativeIndex = index;
   forgotten.register(vector, index);
   return index;
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { DeviceReadiness, TunDevice } from '@openvpnd/internal-mux';
 import { FATE_DROPPED, FATE_TO_DEVICE, type PacketVector } from '@openvpnd/memory';
-import { EVENT_FAILED, EVENT_READABLE, type NativeIndex, nativeAddon } from './native-addon.js';
+import { EVENT_FAILED, EVENT_READABLE, type NativeAddon, type NativeIndex, nativeAddon } from './native-addon.js';
 import { PacketIoError } from './packet-io-error.js';
 import { type PortCounters, readPortCounters } from './port-counters.js';
 import { registeredVector } from './registered-vector.js';
@@ -91,6 +91,9 @@ class LinuxTun implements NativeTunDevice {
   readonly name: string;
   readonly offload: TunOffload;
   readonly #port: NativeIndex;
+  // Looked up once: an object with so many functions is a dictionary.
+  readonly #read: NativeAddon['tunRead'] = nativeAddon().tunRead;
+  readonly #write: NativeAddon['tunWrite'] = nativeAddon().tunWrite;
   #readiness: DeviceReadiness | undefined;
   #closed = false;
   #failed = false;
@@ -105,7 +108,7 @@ class LinuxTun implements NativeTunDevice {
 
   readBatch(tx: PacketVector): number {
     if (this.#closed || this.#failed) return 0;
-    const added = nativeAddon().tunRead(this.#port, registeredVector(tx), tx.count);
+    const added = this.#read(this.#port, registeredVector(tx), tx.count);
     if (added < 0) {
       // Told in a turn of its own: the reader is in the middle of something.
       queueMicrotask(() => this.#fail(-added));
@@ -117,7 +120,7 @@ class LinuxTun implements NativeTunDevice {
 
   writeBatch(rx: PacketVector): void {
     if (!this.#closed && !this.#failed) {
-      nativeAddon().tunWrite(this.#port, registeredVector(rx), rx.count);
+      this.#write(this.#port, registeredVector(rx), rx.count);
       return;
     }
     for (let row = 0; row < rx.count; row += 1) {

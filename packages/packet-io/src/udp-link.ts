@@ -7,7 +7,7 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
-import { EVENT_FAILED, EVENT_READABLE, EVENT_WRITABLE, type NativeIndex, nativeAddon } from './native-addon.js';
+import { EVENT_FAILED, EVENT_READABLE, EVENT_WRITABLE, type NativeAddon, type NativeIndex, nativeAddon } from './native-addon.js';
 import { PacketIoError } from './packet-io-error.js';
 import { type PortCounters, readPortCounters } from './port-counters.js';
 import { registeredVector } from './registered-vector.js';
@@ -125,6 +125,9 @@ class LinuxUdpLink implements NativeUdpLink {
   readonly sendsRuns = true;
   readonly offloads: UdpOffload;
   readonly #port: NativeIndex;
+  // Looked up once: an object with so many functions is a dictionary.
+  readonly #receive: NativeAddon['udpReceive'] = nativeAddon().udpReceive;
+  readonly #send: NativeAddon['udpSend'] = nativeAddon().udpSend;
   readonly #local: LinkAddress = new Uint32Array(ADDRESS_WORDS);
   /** The port's own. */
   readonly #fd: number;
@@ -148,13 +151,13 @@ class LinuxUdpLink implements NativeUdpLink {
 
   receiveBatch(rx: PacketVector): number {
     if (this.#closed) return 0;
-    const added = nativeAddon().udpReceive(this.#port, registeredVector(rx), rx.count);
+    const added = this.#receive(this.#port, registeredVector(rx), rx.count);
     rx.count += added;
     return added;
   }
 
   sendBatch(tx: PacketVector): boolean {
-    if (!this.#closed) return nativeAddon().udpSend(this.#port, registeredVector(tx), tx.count);
+    if (!this.#closed) return this.#send(this.#port, registeredVector(tx), tx.count);
     for (let row = 0; row < tx.count; row += 1) {
       const offset = tx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] - this.id;
       if (tx.fate[row] === FATE_TO_LINK && offset >= 0 && offset < this.idCount) {
