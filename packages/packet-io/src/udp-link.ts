@@ -7,7 +7,14 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
-import { EVENT_FAILED, EVENT_READABLE, EVENT_WRITABLE, type NativeAddon, type NativeIndex, nativeAddon } from './native-addon.js';
+import {
+  EVENT_FAILED,
+  EVENT_READABLE,
+  EVENT_WRITABLE,
+  type NativeAddon,
+  type NativeIndex,
+  nativeAddon,
+} from './native-addon.js';
 import { PacketIoError } from './packet-io-error.js';
 import { type PortCounters, readPortCounters } from './port-counters.js';
 import { registeredVector } from './registered-vector.js';

@@ -23,7 +23,9 @@ const USE_EVERYTHING = `
   }
   addon.udpAdopt(addon.socketOpen(false, 4, false), 9);
   addon.installKey('AES-128-GCM', new Uint8Array(16), new Uint8Array(8), new Uint8Array(4), true, false, false);
-  addon.registerVector(new Uint8Array(1024), new Uint32Array(${VECTOR_COLUMNS.length} * 4), new Uint32Array(8 * 4), 4, 32, 200, 256);
+  const shared = (bytes) => new SharedArrayBuffer(bytes);
+  const table = new Uint32Array(shared(${VECTOR_COLUMNS.length} * 16));
+  addon.registerVector(new Uint8Array(shared(1024)), table, new Uint32Array(shared(8 * 16)), 4, 32, 200, 256);
 `;
 
 const links: NativeUdpLink[] = [];

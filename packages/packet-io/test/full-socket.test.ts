@@ -90,6 +90,8 @@ describeInNamespace(import.meta.url, () => {
         await until(() => writable > before);
       }
       await until(() => seen.length === PACKETS);
+      // The kernel may hand over in another order when the sender changes its processor.
+      seen.sort((one, other) => one - other);
       expect(seen).toEqual(Array.from({ length: PACKETS }, (_, index) => index));
       expect(refusals).toBeGreaterThan(1);
       expect(writable).toBe(refusals);

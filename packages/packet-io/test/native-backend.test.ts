@@ -119,32 +119,31 @@ describe('evp backend: a descriptor table that is wrong', () => {
     );
   });
 
-  it('refuses a count beyond the capacity, an unknown vector, and one whose buffer was transferred', () => {
+  it('refuses a count beyond the capacity and an unknown vector', () => {
     const addon = nativeAddon();
     const rows = vector(2);
     rows.count = 3;
     expect(() => backend.sealBatch(rows)).toThrow(TypeError);
     expect(() => addon.sealBatch(4242, 0)).toThrow(TypeError);
     expect(() => addon.sealBatch(-1, 0)).toThrow(TypeError);
-    rows.count = 1;
-    backend.sealBatch(rows);
-    structuredClone(rows.bytes.buffer, { transfer: [rows.bytes.buffer] });
-    expect(() => backend.sealBatch(rows)).toThrow(TypeError);
-    expect(() => backend.openBatch(rows)).toThrow(TypeError);
   });
 
   it('refuses to register arrays that do not hold the rows', () => {
     const addon = nativeAddon();
-    const bytes = new Uint8Array(1024);
-    const table = new Uint32Array(VECTOR_COLUMNS.length * 4);
-    const addresses = new Uint32Array(8 * 4);
+    const bytes = new Uint8Array(new SharedArrayBuffer(1024));
+    const table = new Uint32Array(new SharedArrayBuffer(VECTOR_COLUMNS.length * 16));
+    const addresses = new Uint32Array(new SharedArrayBuffer(8 * 16));
     const good = [bytes, table, addresses, 4, 32, 200, 256] as const;
     const index = addon.registerVector(...good);
     expect(index).toBeGreaterThanOrEqual(0);
     addon.forgetVector(index);
     addon.forgetVector(index);
     expect(() => addon.openBatch(index, 0)).toThrow(TypeError);
-    const small = new Uint8Array(1023);
+    // What could be transferred would leave the addon with a pointer to freed memory.
+    expect(() => addon.registerVector(bytes.slice(), table, addresses, 4, 32, 200, 256)).toThrow(TypeError);
+    expect(() => addon.registerVector(bytes, table.slice(), addresses, 4, 32, 200, 256)).toThrow(TypeError);
+    expect(() => addon.registerVector(bytes, table, addresses.slice(), 4, 32, 200, 256)).toThrow(TypeError);
+    const small = new Uint8Array(new SharedArrayBuffer(1023));
     expect(() => addon.registerVector(small, table, addresses, 4, 32, 200, 256)).toThrow(TypeError);
     expect(() => addon.registerVector(bytes, table.subarray(1), addresses, 4, 32, 200, 256)).toThrow(TypeError);
     expect(() => addon.registerVector(bytes, table, addresses.subarray(1), 4, 32, 200, 256)).toThrow(TypeError);

@@ -26,7 +26,7 @@ const ALL = { gso: true, gro: true };
 const restore: (() => void)[] = [];
 const links: NativeUdpLink[] = [];
 
-/** Counts every call into the addon from here on. */
+/** Counts every call into the addon of links and backends that are made from here on. */
 function countCalls(): Record<string, number> {
   const addon = nativeAddon() as unknown as Record<string, unknown>;
   const calls: Record<string, number> = {};
@@ -62,6 +62,7 @@ describe('calls into the addon', () => {
 
   for (const rows of [1, 64, 300]) {
     it(`a batch is sealed, sent, received and opened with one call each, be it ${rows} packets`, () => {
+      const calls = countCalls();
       const backend = nativeBackend('best');
       const seal = backend.installKey({ ...KEY, direction: 'seal' });
       const open = backend.installKey({ ...KEY, direction: 'open' });
@@ -79,7 +80,7 @@ describe('calls into the addon', () => {
       // Vectors are registered at their first use, once.
       backend.openBatch(tx);
       b.receiveBatch(rx);
-      const calls = countCalls();
+      for (const name of Object.keys(calls)) delete calls[name];
       backend.sealBatch(tx);
       expect(a.sendBatch(tx)).toBe(true);
       expect(b.receiveBatch(rx)).toBe(rows);
@@ -96,6 +97,7 @@ describe('calls into the addon', () => {
   }
 
   it('super-packets cost no more: 200 segments in four rows', () => {
+    const calls = countCalls();
     const backend = nativeBackend('best');
     const seal = backend.installKey({ ...KEY, direction: 'seal' });
     const [a, b] = [link(1), link(2)];
@@ -118,7 +120,7 @@ describe('calls into the addon', () => {
     }
     backend.openBatch(tx);
     b.receiveBatch(rx);
-    const calls = countCalls();
+    for (const name of Object.keys(calls)) delete calls[name];
     backend.sealBatch(tx);
     expect([...tx.fate.subarray(0, 4)]).toEqual(new Array(4).fill(FATE_TO_LINK));
     expect(a.sendBatch(tx)).toBe(true);
