@@ -1,5 +1,3 @@
-// The global of that name is a getter, which takes longer than the clock itself.
-import { performance } from 'node:perf_hooks';
 import { type Instant, NEVER } from '@openvpnd/sans-io';
 import type { Clock } from '../ports.js';
 
@@ -13,6 +11,8 @@ const LONGEST_DELAY_MS = 2 ** 31 - 1;
  * is set anew for the rest. So nothing is allocated for it.
  */
 export function nodeClock(): Clock {
+  // Looked up once: the global of that name is a getter, which takes longer than the clock itself.
+  const { performance } = globalThis;
   let timer: NodeJS.Timeout | undefined;
   let timerAt: Instant = NEVER;
   let deadline: Instant = NEVER;
