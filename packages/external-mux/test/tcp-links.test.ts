@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, connect as netConnect, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, connect as netConnect, type Server, Socket } from 'node:net';
 import { type Endpoint, LinkError, type LinkFactory, type LinkOpening, type LinkSocket } from '@openvpnd/external-mux';
 import { describeLinkFactory } from '@openvpnd/external-mux/conformance';
 import { TCP_CONTROL_PACKETS, type TcpLink, type TcpLinkOptions, tcpLinks } from '@openvpnd/external-mux/node';
@@ -128,6 +128,41 @@ describe('a TCP link', () => {
     for (let i = 0; i < 10; i += 1) await turn();
     expect(seen.ends).toHaveLength(1);
     expect(seen.packets).toHaveLength(0);
+  });
+
+  it('a batch is one write, and what one read brings is one batch', async () => {
+    const { link, to, peer } = await withPeer();
+    let writes = 0;
+    const { write } = Socket.prototype;
+    Socket.prototype.write = function (this: Socket, ...words: unknown[]): boolean {
+      if (this !== peer) writes += 1;
+      return Reflect.apply(write, this, words);
+    } as Socket['write'];
+    try {
+      expect(link.sendBatch(batch(to))).toBe(true);
+    } finally {
+      Socket.prototype.write = write;
+    }
+    expect(writes).toBe(1);
+    let received = 0;
+    peer.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    await until(() => received === 64 * 1402);
+
+    const batches: number[] = [];
+    const rx = vector();
+    link.watch({
+      readable: () => {
+        rx.reset();
+        batches.push(link.receiveBatch(rx));
+      },
+      writable: () => {},
+      failed: () => {},
+    });
+    peer.write(Buffer.concat(Array.from({ length: 60 }, (_, index) => framePacket(new Uint8Array(100).fill(index)))));
+    await until(() => batches.length > 0);
+    expect(batches).toEqual([60]);
   });
 
   it('takes the largest, and packets cut at every byte', async () => {

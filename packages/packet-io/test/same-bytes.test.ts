@@ -1,5 +1,5 @@
 import './native-build.js';
-import type { AeadBackend, AeadKeyOptions, AeadLayout } from '@openvpnd/data-channel';
+import type { AeadBackend, AeadKeyOptions } from '@openvpnd/data-channel';
 import { nodeAeadBackend } from '@openvpnd/data-channel/node';
 import { FATE_DROPPED, FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import { SeededRandom } from '@openvpnd/testkit';
@@ -21,7 +21,7 @@ const CIPHERS: readonly (readonly [AeadKeyOptions['cipher'], number])[] = [
   ['CHACHA20-POLY1305', 32],
 ];
 
-const FORMS: readonly { readonly title: string; readonly prefixBytes: number; readonly layout: AeadLayout }[] = [
+const FORMS: readonly { readonly title: string; readonly prefixBytes: number; readonly layout: 'short' | 'epoch' }[] = [
   { title: 'P_DATA_V1', prefixBytes: 1, layout: 'short' },
   { title: 'P_DATA_V2', prefixBytes: 4, layout: 'short' },
   { title: 'epochs', prefixBytes: 4, layout: 'epoch' },
