@@ -8,8 +8,9 @@ const COUNTS_BUDGETS = 11;
  * From now on V8 optimises what runs often after a few hundred packets instead of a few thousand. A tunnel with little traffic would otherwise be interpreted for minutes, cold each
  * time, and a round trip through it take twice as long.
  *
- * To be called when the links are open and before the first packet: earlier, V8 would compile what only a start needs, which takes longer than the rest of the start; later, the
- * functions that packets run through would have their old budgets, since they get them when they first run. Calling it again changes nothing.
+ * To be called just before the first packet of data can come: a server's when it listens, a client's when it is connected. Earlier, V8 would compile what only a start and a
+ * handshake need, which takes longer than they do; later, the functions that packets run through would have their old budgets, since they get them when they first run.
+ * Calling it again changes nothing.
  */
 export function optimiseEarly(): void {
   const version = Number.parseInt(process.versions.v8, 10);

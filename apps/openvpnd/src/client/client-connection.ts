@@ -92,6 +92,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
       configured = bringing;
       const device = await bringing;
       if (driver.stopped) return;
+      optimiseEarly();
       driver.setDevice(device);
       say(dataPath.describe(tunnelInterface.offload, links, backend));
       run.privileges.drop(say);
@@ -106,7 +107,6 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
   for (const link of links) driver.addLink(link);
   const stopStatus = keepStatus(run, (now) => clientStatistics(tunnel.traffic, now));
   connection.context.openInstance(clock.now(), modules);
-  optimiseEarly();
   try {
     driver.execute(tunnel.start(clock.now()));
     return await driver.ended;
