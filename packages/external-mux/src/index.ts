@@ -1,4 +1,5 @@
 export { AddressTable } from './address-table.js';
+export { type ArrivalCounters, ArrivalQueue, type ArrivalQueueOptions } from './arrival-queue.js';
 export { EXTERNAL_DROP_CODES, type ExternalDropCode } from './drop-code.js';
 export {
   type Endpoint,

@@ -1,4 +1,4 @@
-import type { LinkSocket, Readiness } from '@openvpnd/external-mux';
+import { type ArrivalCounters, ArrivalQueue, type LinkSocket, type Readiness } from '@openvpnd/external-mux';
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
@@ -14,13 +14,8 @@ export const SIM_RECEIVE_QUEUE_PACKETS = 256;
 const LARGEST_DATAGRAM_BYTES = 65_507;
 
 /** What happened on a {@link SimLink}, in packets. */
-export interface SimLinkCounters {
+export interface SimLinkCounters extends ArrivalCounters {
   sent: number;
-  received: number;
-  /** Dropped on arrival: the queue was full. */
-  overflowed: number;
-  /** Dropped on receipt: larger than a row of the vector. */
-  oversized: number;
   /** Sends that went nowhere: the link was closed, stalled (single packets) or the packet impossible. */
   unsent: number;
 }
@@ -35,11 +30,6 @@ export interface SimLinkHost {
   closed(link: SimLink): void;
 }
 
-interface Arrived {
-  readonly packet: Uint8Array;
-  readonly from: LinkAddress;
-}
-
 /** A {@link LinkSocket} of a simulated network. Made by `SimNetwork.openLink` and `openStream`. */
 export class SimLink implements LinkSocket {
   readonly id: number;
@@ -47,10 +37,7 @@ export class SimLink implements LinkSocket {
   readonly counters: SimLinkCounters = { sent: 0, received: 0, overflowed: 0, oversized: 0, unsent: 0 };
   readonly #host: SimLinkHost;
   readonly #local: LinkAddress;
-  readonly #queuePackets: number;
-  #queue: Arrived[] = [];
-  #readiness: Readiness | undefined;
-  #paused = false;
+  readonly #arrivals: ArrivalQueue;
   #closed = false;
   #stalled = false;
   #refused = false;
@@ -67,7 +54,14 @@ export class SimLink implements LinkSocket {
     this.#host = options.host;
     this.#local = options.local.slice();
     this.#local[ADDRESS_LINK] = this.id;
-    this.#queuePackets = options.queuePackets ?? SIM_RECEIVE_QUEUE_PACKETS;
+    this.#arrivals = new ArrivalQueue({
+      linkId: this.id,
+      counters: this.counters,
+      capacity: options.queuePackets ?? SIM_RECEIVE_QUEUE_PACKETS,
+      soon: (fire) => this.#host.soon(fire),
+      // Virtual time must not stand still.
+      later: (fire) => this.#host.later(fire),
+    });
   }
 
   localAddress(): LinkAddress {
@@ -80,23 +74,7 @@ export class SimLink implements LinkSocket {
   }
 
   receiveBatch(rx: PacketVector): number {
-    let taken = 0;
-    let rows = 0;
-    while (taken < this.#queue.length && rx.room > 0) {
-      const { packet, from } = this.#queue[taken];
-      taken += 1;
-      const row = rx.appendCopy(packet);
-      if (row < 0) {
-        this.counters.oversized += 1;
-        continue;
-      }
-      rx.addresses.set(from, row * ADDRESS_WORDS);
-      rx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK] = this.id;
-      this.counters.received += 1;
-      rows += 1;
-    }
-    this.#queue.splice(0, taken);
-    return rows;
+    return this.#arrivals.receiveBatch(rx);
   }
 
   sendBatch(tx: PacketVector): boolean {
@@ -120,23 +98,21 @@ export class SimLink implements LinkSocket {
   }
 
   watch(readiness: Readiness): void {
-    this.#readiness = readiness;
-    this.#announce();
+    this.#arrivals.watch(readiness);
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#arrivals.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#announce();
+    this.#arrivals.resume();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#queue = [];
+    this.#arrivals.close();
     this.#host.closed(this);
   }
 
@@ -150,31 +126,20 @@ export class SimLink implements LinkSocket {
     if (!this.#refused) return;
     this.#refused = false;
     this.#host.soon(() => {
-      if (!this.#closed) this.#readiness?.writable();
+      this.#arrivals.watcher?.writable();
     });
   }
 
   /** For a test: the socket breaks, as when its interface vanishes. */
   fail(error: Error): void {
     this.#host.soon(() => {
-      if (!this.#closed) this.#readiness?.failed(error);
+      this.#arrivals.watcher?.failed(error);
     });
   }
 
   /** For the network: a packet has come. Takes ownership of both arrays. */
   deliver(packet: Uint8Array, from: LinkAddress): void {
-    if (this.#closed) return;
-    // A datagram may be empty; a packet may not.
-    if (packet.length === 0) {
-      this.counters.oversized += 1;
-      return;
-    }
-    if (this.#queue.length >= this.#queuePackets) {
-      this.counters.overflowed += 1;
-      return;
-    }
-    this.#queue.push({ packet, from });
-    this.#announce();
+    if (this.#arrivals.push(packet, from)) this.#arrivals.announce();
   }
 
   #transmit(packet: Uint8Array, to: LinkAddress): void {
@@ -184,19 +149,5 @@ export class SimLink implements LinkSocket {
     }
     this.counters.sent += 1;
     this.#host.transmit(this, packet, to);
-  }
-
-  // One function object, so that the clock can tell that it is asked for already.
-  readonly #offer: () => void = () => {
-    if (this.#closed || this.#paused || this.#queue.length === 0) return;
-    const waiting = this.#queue.length;
-    this.#readiness?.readable();
-    // Whoever took nothing is asked again when time has passed: virtual time must not stand still.
-    if (this.#queue.length >= waiting) this.#host.later(this.#offer);
-    else this.#announce();
-  };
-
-  #announce(): void {
-    if (this.#readiness && !this.#paused && this.#queue.length > 0) this.#host.soon(this.#offer);
   }
 }

@@ -6,6 +6,7 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
+import { type ArrivalCounters, ArrivalQueue } from '../arrival-queue.js';
 import { LinkError } from '../link-error.js';
 import type { PacketCarrier, PacketFeed } from '../link-maker.js';
 import type { LinkSocket, Readiness } from '../ports.js';
@@ -25,13 +26,8 @@ export interface PacketLinkSettings {
 }
 
 /** What happened on a {@link PacketLink}, in packets. */
-export interface PacketLinkCounters {
+export interface PacketLinkCounters extends ArrivalCounters {
   sent: number;
-  received: number;
-  /** Dropped on arrival: the queue was full. */
-  overflowed: number;
-  /** Dropped on receipt: larger than a row of the vector. */
-  oversized: number;
   /** Not sent: the carrier was full or gone, or the packet is none. */
   unsent: number;
 }
@@ -45,17 +41,10 @@ export class PacketLink implements LinkSocket {
   readonly #remote: LinkAddress;
   readonly #carrier: PacketCarrier;
   readonly #drops: boolean;
-  #arrived: Uint8Array[] = [];
-  /** Of `#arrived`, what has been taken already. */
-  #taken = 0;
+  readonly #arrivals: ArrivalQueue;
   #carrierPaused = false;
-  #readiness: Readiness | undefined;
-  #paused = false;
   #closed = false;
-  #announced = false;
   #refused = false;
-  /** Why it is over; told once all that arrived before has been taken. */
-  #end: Error | undefined;
 
   constructor({ id, protocol, local, remote, carrier, whenFull }: PacketLinkSettings) {
     this.id = id;
@@ -65,6 +54,8 @@ export class PacketLink implements LinkSocket {
     local[ADDRESS_LINK] = id;
     remote[ADDRESS_LINK] = id;
     this.#drops = whenFull === 'drop';
+    const { counters } = this;
+    this.#arrivals = new ArrivalQueue({ linkId: id, counters, capacity: 2 * PACKET_QUEUE, soon: setImmediate });
     this.#carrier = carrier({
       packet: (bytes) => this.#arrive(bytes),
       room: () => this.#room(),
@@ -77,26 +68,11 @@ export class PacketLink implements LinkSocket {
   }
 
   receiveBatch(rx: PacketVector): number {
-    let rows = 0;
-    while (this.#taken < this.#arrived.length && rx.room > 0) {
-      const row = rx.appendCopy(this.#arrived[this.#taken]);
-      this.#taken += 1;
-      if (row < 0) {
-        this.counters.oversized += 1;
-        continue;
-      }
-      rx.addresses.set(this.#remote, row * ADDRESS_WORDS);
-      rows += 1;
+    const rows = this.#arrivals.receiveBatch(rx);
+    if (this.#carrierPaused && this.#open && this.#arrivals.waiting === 0) {
+      this.#carrierPaused = false;
+      this.#carrier.resume?.();
     }
-    if (this.#taken === this.#arrived.length) {
-      this.#arrived = [];
-      this.#taken = 0;
-      if (this.#carrierPaused && this.#open) {
-        this.#carrierPaused = false;
-        this.#carrier.resume?.();
-      }
-    }
-    this.counters.received += rows;
     return rows;
   }
 
@@ -123,79 +99,47 @@ export class PacketLink implements LinkSocket {
   }
 
   watch(readiness: Readiness): void {
-    this.#readiness = readiness;
-    this.#announce();
+    this.#arrivals.watch(readiness);
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#arrivals.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#announce();
+    this.#arrivals.resume();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#arrived = [];
-    this.#taken = 0;
+    this.#arrivals.close();
     this.#carrier.close();
   }
 
   get #open(): boolean {
-    return !this.#closed && this.#end === undefined;
+    return this.#arrivals.open;
   }
 
   #arrive(packet: Uint8Array): void {
-    if (!this.#open || packet.length === 0) return;
-    const waiting = this.#arrived.length - this.#taken;
-    if (waiting >= 2 * PACKET_QUEUE) {
-      this.counters.overflowed += 1;
-      return;
-    }
-    this.#arrived.push(packet);
-    if (waiting + 1 >= PACKET_QUEUE && !this.#carrierPaused && this.#carrier.pause !== undefined) {
+    if (!this.#arrivals.push(packet, this.#remote)) return;
+    if (this.#arrivals.waiting >= PACKET_QUEUE && !this.#carrierPaused && this.#carrier.pause !== undefined) {
       this.#carrierPaused = true;
       this.#carrier.pause();
     }
-    this.#announce();
+    this.#arrivals.announce();
   }
 
   #room(): void {
     if (!this.#refused || !this.#open) return;
     this.#refused = false;
-    this.#readiness?.writable();
+    this.#arrivals.watcher?.writable();
   }
 
   #finish(error: Error): void {
     if (!this.#open) return;
-    this.#end = error instanceof LinkError ? error : new LinkError('ERR_LINK_RESET', 'EOF', error.message, error);
-    this.#announce();
-  }
-
-  /** What one turn of the loop delivers is seen as one batch. */
-  #announce(): void {
-    const waits = this.#arrived.length > 0 || this.#end !== undefined;
-    if (!waits || this.#announced || this.#closed || this.#paused || this.#readiness === undefined) return;
-    this.#announced = true;
-    setImmediate(() => {
-      this.#announced = false;
-      this.#offer();
-    });
-  }
-
-  #offer(): void {
-    if (this.#closed || this.#paused || this.#readiness === undefined) return;
-    if (this.#arrived.length > 0) {
-      this.#readiness.readable();
-      this.#announce();
-      return;
-    }
-    if (this.#end === undefined) return;
-    const readiness = this.#readiness;
-    this.#readiness = undefined;
-    readiness.failed(this.#end);
+    const end = error instanceof LinkError ? error : new LinkError('ERR_LINK_RESET', 'EOF', error.message, error);
+    this.#arrivals.end(end);
+    this.#arrivals.announce();
   }
 }

@@ -7,6 +7,7 @@ import {
   type PacketVector,
 } from '@openvpnd/memory';
 import { guessStreamProtocol, STREAM_HEADER_BYTES, StreamDeframer } from '@openvpnd/wire';
+import { type ArrivalCounters, ArrivalQueue } from '../arrival-queue.js';
 import { badLengthError, divertedError, resetError } from '../link-error.js';
 import type { ByteStream } from '../link-maker.js';
 import type { BufferSizes, LinkSocket, Readiness } from '../ports.js';
@@ -17,13 +18,8 @@ export const TCP_RECEIVE_QUEUE_PACKETS = 256;
 export const TCP_CONTROL_PACKETS = 64;
 
 /** What happened on a connection, in packets. */
-export interface TcpLinkCounters {
+export interface TcpLinkCounters extends ArrivalCounters {
   sent: number;
-  received: number;
-  /** Data that was dropped because the queue was full. */
-  overflowed: number;
-  /** Dropped on receipt: larger than a row of the vector. */
-  oversized: number;
   /** Not sent: the connection is gone, the packet is none, or control that was too much. */
   unsent: number;
 }
@@ -72,21 +68,14 @@ export class TcpSocketLink implements TcpLink {
   #divert: ((first: Uint8Array) => void) | undefined;
   #first: Uint8Array | undefined;
   #diverted = false;
-  #arrived: Uint8Array[] = [];
-  /** Of `#arrived`, what has been taken already. */
-  #taken = 0;
+  readonly #arrivals: ArrivalQueue;
   /** Frames that wait for the write under way, oldest first, and how many packets of each kind are among them. */
   #waiting: Uint8Array[] = [];
   #waitingData = 0;
   #waitingControl = 0;
   #writing = false;
-  #readiness: Readiness | undefined;
-  #paused = false;
   #closed = false;
-  #announced = false;
   #refused = false;
-  /** Why it is over; told once all that arrived before has been taken. */
-  #end: Error | undefined;
 
   constructor(settings: TcpLinkSettings) {
     const { id, stream, local, remote } = settings;
@@ -96,6 +85,7 @@ export class TcpSocketLink implements TcpLink {
     this.#remote = remote;
     local[ADDRESS_LINK] = id;
     remote[ADDRESS_LINK] = id;
+    this.#arrivals = new ArrivalQueue({ linkId: id, counters: this.counters, soon: setImmediate });
     this.#deframer = new StreamDeframer({ maxPacketBytes: settings.maxPacketBytes });
     this.#queuePackets = settings.queuePackets;
     this.#drops = settings.whenFull === 'drop';
@@ -125,23 +115,8 @@ export class TcpSocketLink implements TcpLink {
   }
 
   receiveBatch(rx: PacketVector): number {
-    let rows = 0;
-    while (this.#taken < this.#arrived.length && rx.room > 0) {
-      const row = rx.appendCopy(this.#arrived[this.#taken]);
-      this.#taken += 1;
-      if (row < 0) {
-        this.counters.oversized += 1;
-        continue;
-      }
-      rx.addresses.set(this.#remote, row * ADDRESS_WORDS);
-      rows += 1;
-    }
-    if (this.#taken === this.#arrived.length) {
-      this.#arrived = [];
-      this.#taken = 0;
-      if (this.#end === undefined && this.#socket.isPaused()) this.#socket.resume();
-    }
-    this.counters.received += rows;
+    const rows = this.#arrivals.receiveBatch(rx);
+    if (this.#open && this.#arrivals.waiting === 0 && this.#socket.isPaused()) this.#socket.resume();
     return rows;
   }
 
@@ -182,30 +157,28 @@ export class TcpSocketLink implements TcpLink {
   }
 
   watch(readiness: Readiness): void {
-    this.#readiness = readiness;
-    this.#announce();
+    this.#arrivals.watch(readiness);
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#arrivals.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#announce();
+    this.#arrivals.resume();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#arrived = [];
+    this.#arrivals.close();
     this.#waiting = [];
     // What the system has taken it still delivers.
     if (!this.#diverted) this.#socket.destroy();
   }
 
   get #open(): boolean {
-    return !this.#closed && this.#end === undefined;
+    return this.#arrivals.open;
   }
 
   #isMine(tx: PacketVector, row: number): boolean {
@@ -258,7 +231,7 @@ export class TcpSocketLink implements TcpLink {
     }
     if (!this.#refused) return;
     this.#refused = false;
-    this.#readiness?.writable();
+    this.#arrivals.watcher?.writable();
   };
 
   readonly #hear = (chunk: Uint8Array): void => this.#arrive(chunk);
@@ -305,39 +278,13 @@ export class TcpSocketLink implements TcpLink {
       return;
     }
     if (packets.value.length === 0) return;
-    this.#arrived.push(...packets.value);
-    if (this.#arrived.length - this.#taken >= TCP_RECEIVE_QUEUE_PACKETS) this.#socket.pause();
-    this.#offer();
+    for (const packet of packets.value) this.#arrivals.push(packet, this.#remote);
+    if (this.#arrivals.waiting >= TCP_RECEIVE_QUEUE_PACKETS) this.#socket.pause();
+    this.#arrivals.offer();
   }
 
   #finish(error: Error): void {
-    if (!this.#open) return;
-    this.#end = error;
-    this.#offer();
-  }
-
-  /** Hands over what has arrived, or tells that it is over; comes back later if the driver leaves anything. */
-  #offer(): void {
-    if (this.#closed || this.#paused || this.#readiness === undefined) return;
-    if (this.#arrived.length > 0) this.#readiness.readable();
-    if (this.#arrived.length > 0) this.#announce();
-    else this.#tellEnd();
-  }
-
-  #tellEnd(): void {
-    if (this.#end === undefined || this.#closed || this.#readiness === undefined) return;
-    const readiness = this.#readiness;
-    this.#readiness = undefined;
-    readiness.failed(this.#end);
-  }
-
-  #announce(): void {
-    const waits = this.#arrived.length > 0 || this.#end !== undefined;
-    if (!waits || this.#announced || this.#closed || this.#paused || this.#readiness === undefined) return;
-    this.#announced = true;
-    setImmediate(() => {
-      this.#announced = false;
-      this.#offer();
-    });
+    this.#arrivals.end(error);
+    this.#arrivals.offer();
   }
 }

@@ -8,6 +8,7 @@ import {
   type LinkAddress,
   type PacketVector,
 } from '@openvpnd/memory';
+import { type ArrivalCounters, ArrivalQueue } from '../arrival-queue.js';
 import { type Endpoint, linkAddress } from '../endpoint.js';
 import { bindError } from '../link-error.js';
 import type { LinkSocket, Readiness } from '../ports.js';
@@ -23,13 +24,8 @@ const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024;
 const LARGEST_DATAGRAM_BYTES = 65_507;
 
 /** What happened on a link, in packets. */
-export interface UdpLinkCounters {
+export interface UdpLinkCounters extends ArrivalCounters {
   sent: number;
-  received: number;
-  /** Dropped on arrival: the queue was full. */
-  overflowed: number;
-  /** Dropped on receipt: larger than a row of the vector, or empty. */
-  oversized: number;
   /** Sends that the system refused, or that had nowhere to go. */
   unsent: number;
   /** Errors while receiving, as ICMP brings them. */
@@ -100,11 +96,8 @@ class DgramLink implements UdpLink {
   readonly #socket: Socket;
   readonly #hosts: HostText;
   readonly #local: LinkAddress;
-  #queue: { readonly packet: Uint8Array; readonly from: LinkAddress; readonly port: number }[] = [];
-  #readiness: Readiness | undefined;
-  #paused = false;
+  readonly #arrivals: ArrivalQueue;
   #closed = false;
-  #announced = false;
   #inFlight = 0;
   #refused = false;
 
@@ -115,6 +108,8 @@ class DgramLink implements UdpLink {
     const { address, port } = socket.address();
     this.#local = withPort(parseHost(address) ?? new Uint32Array(ADDRESS_WORDS), port);
     this.#local[ADDRESS_LINK] = id;
+    const { counters } = this;
+    this.#arrivals = new ArrivalQueue({ linkId: id, counters, capacity: RECEIVE_QUEUE_PACKETS, soon: setImmediate });
     socket.on('message', (packet, from) => this.#arrive(packet, from));
     // Only ICMP speaks here: the socket stays as it is.
     socket.on('error', () => {
@@ -127,25 +122,7 @@ class DgramLink implements UdpLink {
   }
 
   receiveBatch(rx: PacketVector): number {
-    let taken = 0;
-    let rows = 0;
-    while (taken < this.#queue.length && rx.room > 0) {
-      const { packet, from, port } = this.#queue[taken];
-      taken += 1;
-      const row = rx.appendCopy(packet);
-      if (row < 0) {
-        this.counters.oversized += 1;
-        continue;
-      }
-      const at = row * ADDRESS_WORDS;
-      rx.addresses.set(from, at);
-      rx.addresses[at + ADDRESS_PORT] = port;
-      rx.addresses[at + ADDRESS_LINK] = this.id;
-      rows += 1;
-    }
-    this.#queue.splice(0, taken);
-    this.counters.received += rows;
-    return rows;
+    return this.#arrivals.receiveBatch(rx);
   }
 
   sendBatch(tx: PacketVector): boolean {
@@ -169,23 +146,21 @@ class DgramLink implements UdpLink {
   }
 
   watch(readiness: Readiness): void {
-    this.#readiness = readiness;
-    this.#announce();
+    this.#arrivals.watch(readiness);
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#arrivals.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#announce();
+    this.#arrivals.resume();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#queue = [];
+    this.#arrivals.close();
     this.#socket.close();
   }
 
@@ -196,25 +171,12 @@ class DgramLink implements UdpLink {
       return;
     }
     const words = this.#hosts.wordsOf(from.address);
-    if (words === undefined || this.#queue.length >= RECEIVE_QUEUE_PACKETS) {
-      this.counters.overflowed += 1;
+    if (words === undefined) {
+      this.counters.receiveErrors += 1;
       return;
     }
-    this.#queue.push({ packet, from: words, port: from.port });
-    this.#announce();
-  }
-
-  /** The loop delivers all that waits in the socket one by one; what follows the poll sees it as one batch. */
-  #announce(): void {
-    if (this.#announced || this.#closed || this.#paused || this.#readiness === undefined || this.#queue.length === 0)
-      return;
-    this.#announced = true;
-    setImmediate(() => {
-      this.#announced = false;
-      if (this.#closed || this.#paused || this.#queue.length === 0) return;
-      this.#readiness?.readable();
-      this.#announce();
-    });
+    // The loop delivers all that waits in the socket one by one; what follows the poll sees it as one batch.
+    if (this.#arrivals.push(packet, words, from.port)) this.#arrivals.announce();
   }
 
   #transmit(packet: Uint8Array, to: LinkAddress): void {
@@ -236,7 +198,7 @@ class DgramLink implements UdpLink {
     if (!this.#refused || this.#inFlight > SEND_QUEUE_PACKETS / 2) return;
     this.#refused = false;
     setImmediate(() => {
-      if (!this.#closed) this.#readiness?.writable();
+      this.#arrivals.watcher?.writable();
     });
   }
 }
