@@ -1,5 +1,5 @@
 import type { ControlAction, TlsMulti } from '@openvpnd/control-processor';
-import type { DataChannel, DataSignal, PeerSettings } from '@openvpnd/data-channel';
+import type { DataChannel, DataSignal } from '@openvpnd/data-channel';
 import { type ExternalMux, formatLinkAddress } from '@openvpnd/external-mux';
 import { type InternalMux, noteTrafficClass } from '@openvpnd/internal-mux';
 import {
@@ -11,19 +11,19 @@ import {
   type PacketVector,
 } from '@openvpnd/memory';
 import { assertNever, earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
-import { type AuthFailure, emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
-import type { RetryAdvice, RunSignal } from '../host/signals.js';
-import { applyKeyAction, type Carrier, type KeyAction, type KeyUse, packetShape } from '../install-keys.js';
+import { emitOccMessage, type OccMessage, sessionIdHex } from '@openvpnd/wire';
+import type { RunSignal } from '../host/signals.js';
+import { applyKeyAction, type Carrier, type KeyAction, packetShape } from '../install-keys.js';
 import { logLinkLost } from '../link/log-link-lost.js';
 import { logNegotiated } from '../log-negotiated.js';
 import type { OccExchange } from '../occ-exchange.js';
 import { NO_ACTIONS, type TunnelAction } from '../tunnel-action.js';
-import type { ClientCredentials } from './client-credentials.js';
+import { type ConnectionEnd, controlEnd, type RefusalPolicy } from './control-end.js';
 import { dataChannelEnd } from './data-channel-end.js';
 import { ExitNotice, exitNotices } from './exit-notice.js';
-import type { ImportedOptions } from './import-options.js';
 import type { PeerPaths } from './peer-paths.js';
 import type { PeerTunnel } from './peer-tunnel.js';
+import type { Pull } from './pull.js';
 import { RecursionGuard } from './recursion-guard.js';
 import type { ClientTraffic } from './statistics.js';
 
@@ -41,20 +41,14 @@ export interface ClientTunnelOptions {
   readonly paths: PeerPaths;
   /** Its link is a TCP connection. */
   readonly stream: boolean;
-  /** Timers of the data channel until the server has pushed its own. */
-  readonly peer: PeerSettings;
+  /** What holds for this connection, and will hold when the server has pushed its options. */
+  readonly pull: Pull;
+  readonly refusal: RefusalPolicy;
   /** --ping-timer-rem: silence counts only once the peer is known. */
   readonly silenceNeedsPeer: boolean;
-  readonly keyUse: KeyUse;
   readonly occ: OccExchange;
   /** False with --mute-replay-warnings. */
   readonly replayWarnings: boolean;
-  /** What the server's options mean together with ours; undefined: with these the connection must not go on. */
-  readonly importOptions: (pushed: readonly string[]) => ImportedOptions | undefined;
-  /** What a change by the server makes of what was imported before; undefined: with this the connection must not go on. */
-  readonly importUpdate: (before: ImportedOptions, update: readonly string[]) => ImportedOptions | undefined;
-  /** Takes the tokens that the server pushes. */
-  readonly credentials: ClientCredentials;
   /** Neither end pulls: the options are those of the configuration, and the peer may be the TLS client as well as the server. */
   readonly pointToPoint: boolean;
   /** --session-timeout, until the server has pushed another; Infinity: none. */
@@ -65,8 +59,6 @@ export interface ClientTunnelOptions {
   readonly exitNotify: number;
   /** --passtos */
   readonly passTos: boolean;
-  /** --auth-retry nointeract: try again after AUTH_FAILED instead of exiting. */
-  readonly retryAfterAuthFailure: boolean;
   /** --allow-recursive-routing. */
   readonly allowRecursiveRouting: boolean;
   readonly log?: Log;
@@ -82,12 +74,9 @@ export class ClientTunnel implements PeerTunnel {
   readonly #dataChannel: DataChannel;
   readonly #mux: ExternalMux;
   readonly #paths: PeerPaths;
+  readonly #pull: Pull;
   readonly #recursionGuard: RecursionGuard | undefined;
   readonly #internalMux: InternalMux;
-  #peer: PeerSettings;
-  #keyUse: KeyUse;
-  /** What the server's options mean, once they have come. */
-  #imported: ImportedOptions | undefined;
   #answerDeadline: Instant = NEVER;
   /** What was sent last while it is not known where the peer is: addresses that are tried later get it too. */
   #opening: Uint8Array | undefined;
@@ -101,8 +90,7 @@ export class ClientTunnel implements PeerTunnel {
   constructor(options: ClientTunnelOptions) {
     this.#options = options;
     this.#multi = options.multi;
-    this.#peer = options.peer;
-    this.#keyUse = options.keyUse;
+    this.#pull = options.pull;
     this.#dataChannel = options.dataChannel;
     this.#mux = options.mux;
     this.#paths = options.paths;
@@ -115,7 +103,7 @@ export class ClientTunnel implements PeerTunnel {
   /** Sends the first packet, or waits for that of the peer. Call once, before anything else. */
   start(now: Instant): readonly TunnelAction[] {
     this.#paths.start(now);
-    const peer = this.#peer;
+    const { peer } = this.#pull;
     const patient = this.#paths.waiting && this.#options.silenceNeedsPeer;
     this.#dataChannel.addPeer(SLOT, patient ? { ...peer, silence: undefined } : peer, now);
     this.#limitAnswer(now);
@@ -161,11 +149,12 @@ export class ClientTunnel implements PeerTunnel {
     if (now >= this.#answerDeadline) {
       this.#answerDeadline = NEVER;
       this.#options.log?.info('client.server-poll-timeout');
-      return join(actions, this.#end('SIGUSR1', 'server_poll', { retry: { advance: 'address', immediately: true } }));
+      const retry = { advance: 'address', immediately: true } as const;
+      return join(actions, this.#end({ signal: 'SIGUSR1', text: 'server_poll', retry }));
     }
     if (now >= this.#sessionEnd) {
       this.#options.log?.info('client.session-timeout');
-      return join(actions, this.#end('SIGTERM', 'session-timeout'));
+      return join(actions, this.#end({ signal: 'SIGTERM', text: 'session-timeout' }));
     }
     for (const message of this.#options.occ.handleTimeout(now)) {
       this.#dataChannel.sendMessage(SLOT, emitOccMessage(message), now);
@@ -180,7 +169,7 @@ export class ClientTunnel implements PeerTunnel {
   handleLinkLost(_now: Instant, _link: number, error: Error): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     logLinkLost(this.#options.log, error);
-    return this.#end('SIGUSR1', 'connection-reset');
+    return this.#end({ signal: 'SIGUSR1', text: 'connection-reset' });
   }
 
   nextTimeout(): Instant {
@@ -216,7 +205,7 @@ export class ClientTunnel implements PeerTunnel {
   beginExit(now: Instant, signal: RunSignal): readonly TunnelAction[] {
     if (this.#exit !== undefined || this.#ended) return NO_ACTIONS;
     const count = exitNotices(signal, this.#options.exitNotify);
-    if (count === 0 || !this.#multi.connected) return this.#end(signal, '', { source: 'hard' });
+    if (count === 0 || !this.#multi.connected) return this.#end({ signal, text: '' }, 'hard');
     this.#options.log?.info('client.exit-notify', { signal });
     const { handled, actions } = this.#multi.notifyExit(now);
     this.#exit = new ExitNotice(now, count, handled);
@@ -247,7 +236,7 @@ export class ClientTunnel implements PeerTunnel {
     if (settled) {
       this.#options.log?.info('client.initial-packet', { sessionId: sessionIdHex(packet.subarray(1, 9)) });
       this.#opening = undefined;
-      if (this.#options.silenceNeedsPeer) this.#dataChannel.configurePeer(SLOT, this.#peer, now);
+      if (this.#options.silenceNeedsPeer) this.#dataChannel.configurePeer(SLOT, this.#pull.peer, now);
     }
     this.#dataChannel.noteControlReceived(SLOT, now);
     return closing.map((link) => ({ type: 'close-link', link }));
@@ -289,7 +278,7 @@ export class ClientTunnel implements PeerTunnel {
         return targets.map((to) => ({ type: 'send-control', packet, to }));
       }
       case 'install-keys':
-        this.#options.occ.useShape(packetShape(action, this.#keyUse, this.#carrier));
+        this.#options.occ.useShape(packetShape(action, this.#pull.keyUse, this.#carrier));
         return this.#applyKeyAction(action);
       case 'send-with':
       case 'retire-keys':
@@ -299,21 +288,14 @@ export class ClientTunnel implements PeerTunnel {
       case 'push-update':
         return this.#updatePull(now, action.options);
       case 'auth-failed':
-        return this.#authFailed(action.message.failure);
       case 'restart':
-        return this.#end('SIGUSR1', 'server-pushed-connection-reset', {
-          retry: { advance: action.message.nextServer ? 'remote' : 'no' },
-        });
       case 'session-lost':
-        return this.#end('SIGUSR1', LOST_TEXT[action.reason] ?? 'tls-error');
       case 'exit':
-        return action.reason === 'server-pushed-halt'
-          ? this.#end('SIGTERM', 'server-pushed-halt')
-          : this.#end('SIGUSR1', 'remote-exit');
+        return this.#end(controlEnd(action, this.#options.refusal));
       case 'negotiated':
         if (this.#options.log !== undefined) {
-          const { exitNotify } = this.#options;
-          logNegotiated(this.#options.log, action.options, { peer: this.#peer, keyUse: this.#keyUse, exitNotify });
+          const { peer, keyUse } = this.#pull;
+          logNegotiated(this.#options.log, action.options, { peer, keyUse, exitNotify: this.#options.exitNotify });
         }
         return NO_ACTIONS;
       case 'connected':
@@ -332,7 +314,7 @@ export class ClientTunnel implements PeerTunnel {
   }
 
   #applyKeyAction(action: KeyAction): readonly TunnelAction[] {
-    applyKeyAction(this.#dataChannel, SLOT, action, this.#keyUse, this.#carrier);
+    applyKeyAction(this.#dataChannel, SLOT, action, this.#pull.keyUse, this.#carrier);
     return NO_ACTIONS;
   }
 
@@ -340,74 +322,45 @@ export class ClientTunnel implements PeerTunnel {
     return { ipv6: this.peerAddress?.[ADDRESS_FAMILY] === 6, stream: this.#options.stream };
   }
 
-  /** OpenVPN: receive_auth_failed(). */
-  #authFailed(failure: AuthFailure): readonly TunnelAction[] {
-    const text = failure.reason === '' ? 'AUTH_FAILED' : `AUTH_FAILED,${failure.reason}`;
-    this.#options.log?.error('client.auth-failed', { text });
-    if (failure.kind === 'temporary') {
-      const { advance, backoffSeconds } = failure;
-      return this.#end('SIGUSR1', 'auth-temp-failure (server temporary reject)', {
-        retry: {
-          advance: advance === 'addr' ? 'address' : advance,
-          ...(backoffSeconds === undefined ? {} : { backoffSeconds }),
-        },
-      });
-    }
-    const retry = { advance: 'no' } as const;
-    // Whatever the reason is: a server that has started anew does not know its tokens any more.
-    if (this.#options.credentials.dropToken()) return this.#end('SIGUSR1', 'auth-failure (auth-token)', { retry });
-    return this.#options.retryAfterAuthFailure
-      ? this.#end('SIGUSR1', 'auth-failure', { retry })
-      : this.#end('SIGTERM', 'auth-failure');
-  }
-
   #completePull(now: Instant, pushed: readonly string[]): readonly TunnelAction[] {
-    const imported = this.#options.importOptions(pushed);
-    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
-    this.#takeToken(imported);
-    this.#imported = imported;
-    this.#peer = imported.peer;
+    const imported = this.#pull.complete(pushed);
+    if (imported === undefined) return this.#end(PULL_FAILED);
+    this.#useToken();
     this.#sessionEnd = now + imported.sessionTimeoutMs;
-    this.#keyUse = { ...this.#keyUse, compression: imported.compression };
-    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
-    this.#watchRecursion();
+    this.#usePeer(now);
     const actions = this.#execute(now, this.#multi.completePull(now, imported.negotiated));
     // Without a common cipher there will be no tunnel, and nothing is set up for it.
     return this.#ended ? actions : join([{ type: 'configure', imported }], actions);
   }
 
-  /** Of what comes after the first reply only a fresh token counts. */
   #pullMore(pushed: readonly string[]): readonly TunnelAction[] {
-    const imported = this.#options.importOptions(pushed);
-    if (imported !== undefined) this.#takeToken(imported);
+    this.#pull.more(pushed);
+    this.#useToken();
     return NO_ACTIONS;
   }
 
-  #takeToken({ pulled }: ImportedOptions): void {
-    const { credentials } = this.#options;
-    if (pulled.authToken === undefined || !credentials.takeToken(pulled.authToken, pulled.authTokenUser)) return;
-    this.#multi.setCredentials(credentials.current);
-  }
-
-  /** Keys and framing stay: only what may be updated has changed. */
   #updatePull(now: Instant, update: readonly string[]): readonly TunnelAction[] {
-    if (this.#imported === undefined) return NO_ACTIONS;
-    const imported = this.#options.importUpdate(this.#imported, update);
-    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
-    this.#imported = imported;
-    this.#peer = imported.peer;
-    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
+    if (!this.#pull.completed) return NO_ACTIONS;
+    const imported = this.#pull.update(update);
+    if (imported === undefined) return this.#end(PULL_FAILED);
+    this.#usePeer(now);
     return [{ type: 'reconfigure', imported }];
   }
 
-  /** Nothing is pulled: the own options are all there is. */
   #configureAlone(now: Instant): readonly TunnelAction[] {
-    const imported = this.#options.importOptions([]);
-    if (imported === undefined) return this.#end('SIGUSR1', 'process-push-msg-failed');
-    this.#peer = imported.peer;
-    this.#dataChannel.configurePeer(SLOT, imported.peer, now);
-    this.#watchRecursion();
+    const imported = this.#pull.ownAlone();
+    if (imported === undefined) return this.#end(PULL_FAILED);
+    this.#usePeer(now);
     return [{ type: 'configure', imported }];
+  }
+
+  #useToken(): void {
+    this.#multi.setCredentials(this.#options.refusal.credentials.current);
+  }
+
+  #usePeer(now: Instant): void {
+    this.#dataChannel.configurePeer(SLOT, this.#pull.peer, now);
+    this.#watchRecursion();
   }
 
   #watchRecursion(): void {
@@ -432,7 +385,7 @@ export class ClientTunnel implements PeerTunnel {
       case 'inactive':
       case 'refused': {
         const end = dataChannelEnd(signal, this.#options);
-        return end === undefined ? NO_ACTIONS : this.#end(end.signal, end.text);
+        return end === undefined ? NO_ACTIONS : this.#end(end);
       }
       case 'key-in-use':
         return this.#execute(now, this.#multi.handleKeyInUse(now, signal.keyId));
@@ -444,7 +397,7 @@ export class ClientTunnel implements PeerTunnel {
   }
 
   #handleOcc(now: Instant, message: OccMessage): readonly TunnelAction[] {
-    if (message.type === 'EXIT') return this.#end('SIGUSR1', 'remote-exit');
+    if (message.type === 'EXIT') return this.#end({ signal: 'SIGUSR1', text: 'remote-exit' });
     const answer = this.#options.occ.handleMessage(message);
     if (answer !== undefined) this.#dataChannel.sendMessage(SLOT, emitOccMessage(answer), now);
     return NO_ACTIONS;
@@ -453,7 +406,7 @@ export class ClientTunnel implements PeerTunnel {
   /** Repeats the goodbye, or ends once it was said often enough. */
   #continueExit(now: Instant, out: PacketVector): readonly TunnelAction[] {
     const step = this.#exit?.step(now) ?? 'nothing';
-    if (step === 'end') return this.#end('SIGTERM', 'exit-with-notification');
+    if (step === 'end') return this.#end({ signal: 'SIGTERM', text: 'exit-with-notification' });
     if (step === 'nothing') return NO_ACTIONS;
     const row = out.appendCopy(emitOccMessage({ type: 'EXIT' }));
     if (row >= 0) {
@@ -464,22 +417,14 @@ export class ClientTunnel implements PeerTunnel {
     return NO_ACTIONS;
   }
 
-  #end(
-    signal: RunSignal,
-    text: string,
-    more: { readonly source?: 'hard'; readonly retry?: RetryAdvice } = {},
-  ): readonly TunnelAction[] {
+  #end({ signal, text, retry }: ConnectionEnd, source: 'soft' | 'hard' = 'soft'): readonly TunnelAction[] {
     if (this.#ended) return NO_ACTIONS;
     this.#ended = true;
-    return [{ type: 'signal', info: { signal, source: 'soft', text, ...more } }];
+    return [{ type: 'signal', info: { signal, source, text, ...(retry && { retry }) } }];
   }
 }
 
-/** OpenVPN's signal texts. */
-const LOST_TEXT: Readonly<Record<string, string>> = {
-  'no-push-reply': 'no-push-reply',
-  'negotiation-failed': 'process-push-msg-failed',
-};
+const PULL_FAILED: ConnectionEnd = { signal: 'SIGUSR1', text: 'process-push-msg-failed' };
 
 function join(a: readonly TunnelAction[], b: readonly TunnelAction[]): readonly TunnelAction[] {
   if (b.length === 0) return a;

@@ -9,14 +9,13 @@ import type { LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { controlSettings, isPointToPoint } from '../control-settings.js';
 import type { ControlWraps } from '../control-wraps.js';
-import { keyUse } from '../install-keys.js';
 import { OccExchange } from '../occ-exchange.js';
-import { peerSettings, sessionTimeoutMs } from '../peer-settings.js';
+import { sessionTimeoutMs } from '../peer-settings.js';
 import type { ClientCredentials } from './client-credentials.js';
 import { ClientTunnel } from './client-tunnel.js';
-import { importOptions, importUpdate } from './import-options.js';
 import { PeerPaths } from './peer-paths.js';
 import type { ComposedPeer } from './peer-tunnel.js';
+import { Pull } from './pull.js';
 
 /** The options of a client or of one of two points, and what one connection needs of the world around it. */
 export interface PeerParts {
@@ -56,9 +55,9 @@ export interface ComposedClient extends ComposedPeer {
  * @throws OptionValueError for a cipher or digest that does not exist here
  */
 export function composeClient(parts: ClientParts): ComposedClient {
-  const { options, entry, engines, wraps, random, unixTime, wake, log } = parts;
+  const { options, entry, engines, wraps, credentials, random, unixTime, wake, log } = parts;
   const pointToPoint = isPointToPoint(options);
-  const settings = controlSettings(options, entry, parts.credentials.current);
+  const settings = controlSettings(options, entry, credentials.current);
   const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
   const internalMux = new InternalMux({ role: 'client' });
   const dataChannel = new DataChannel({
@@ -92,9 +91,9 @@ export function composeClient(parts: ClientParts): ComposedClient {
       afterwards: pointToPoint ? (options.tls.role === 'server' ? 'follow' : 'lead') : 'close',
     }),
     stream: entry.protocol.transport === 'tcp',
-    peer: peerSettings(options),
+    pull: new Pull({ options, entry, credentials, say: parts.sayImported }),
+    refusal: { credentials, retryAfterAuthFailure: options.client?.authRetry === 'nointeract', log },
     silenceNeedsPeer: options.ping.onlyWithRemote,
-    keyUse: keyUse(options, entry),
     occ: new OccExchange({
       // Key exchange tells each end the other's options.
       optionsString: settings.optionsString,
@@ -105,23 +104,11 @@ export function composeClient(parts: ClientParts): ComposedClient {
       log,
     }),
     replayWarnings: options.log.replayWarnings,
-    importOptions: (pushed) => {
-      const result = importOptions(options, entry, pushed);
-      for (const line of result.lines) parts.sayImported(line);
-      return result.ok ? result.imported : undefined;
-    },
-    importUpdate: (before, update) => {
-      const result = importUpdate(options, entry, before, update);
-      for (const line of result.lines) parts.sayImported(line);
-      return result.ok ? result.imported : undefined;
-    },
-    credentials: parts.credentials,
     pointToPoint,
     sessionTimeoutMs: sessionTimeoutMs(options),
     connectTimeoutMs: entry.connectTimeoutSeconds * 1000,
     exitNotify: entry.exitNotify,
     allowRecursiveRouting: options.routes.allowRecursive,
-    retryAfterAuthFailure: options.client?.authRetry === 'nointeract',
     log,
   });
   return { tunnel, mux, internalMux, dataChannel };
