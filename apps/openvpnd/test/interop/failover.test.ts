@@ -161,7 +161,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
     for (const family of [4, 6] as const) {
       for (const transport of ['udp', 'tcp'] as const) {
         for (const fault of ['refuses', 'is silent'] as const) {
-          test(`the first remote ${fault}, the second is taken, ${transport}${family}: ${who}`, () =>
+          test.concurrent(`the first remote ${fault}, the second is taken, ${transport}${family}: ${who}`, () =>
             use(async (site) => {
               const addresses = family === 4 ? site.ipv4 : site.ipv6;
               await site.startServer(1, server, `${transport}${family}`);
@@ -183,7 +183,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
     }
   }
 
-  test('a client goes over to the other server when its own is gone', () =>
+  test.concurrent('a client goes over to the other server when its own is gone', () =>
     use(async (site) => {
       const own = await site.startServer(0, 'openvpn', 'udp4');
       await site.startServer(1, 'openvpnd', 'udp4');
@@ -200,7 +200,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
       expect((await ping(site.client, '10.9.0.1', { count: 3, interval: 0.1 })).received).toBe(3);
     }));
 
-  test('gives up after connect-retry-max, as the stock program', () =>
+  test.concurrent('gives up after connect-retry-max, as the stock program', () =>
     use(async (site) => {
       const lines = [`remote ${site.ipv4[0]} 1194`, 'connect-retry 1', 'connect-retry-max 2', 'connect-timeout 1'];
       for (const program of ['openvpn', 'openvpnd'] as const) {
@@ -214,7 +214,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
     }));
 
   describe('seed: "behaviour of bind/remote if they different in the returned protocols"', () => {
-    test('"bind only IPv4 but remote IPv4/IPv6, issue warning": and the IPv4 address is used, over UDP and TCP', () =>
+    test.concurrent('"bind only IPv4 but remote IPv4/IPv6, issue warning": and the IPv4 address is used, over UDP and TCP', () =>
       use(async (site) => {
         site.client.setHosts({ 'vpn.test': [site.ipv6[0], site.ipv4[0]] });
         for (const proto of ['udp', 'tcp']) {
@@ -231,7 +231,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
         }
       }));
 
-    test('"bind only IPv4 and remote IPv6, exit with error": literals and names', () =>
+    test.concurrent('"bind only IPv4 and remote IPv6, exit with error": literals and names', () =>
       use(async (site) => {
         site.client.setHosts({ 'six.test': [site.ipv6[0]], 'own.test': [site.own.ipv4] });
         for (const [local, remote] of [
@@ -246,7 +246,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
         }
       }));
 
-    test('another profile that can be used is used', () =>
+    test.concurrent('another profile that can be used is used', () =>
       use(async (site) => {
         await site.startServer(1, 'openvpn', 'udp4');
         const running = site.startClient('openvpnd', 'udp', [
@@ -266,7 +266,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
       [6, 4],
     ] as const) {
       for (const transport of ['udp', 'tcp'] as const) {
-        test(`${transport}${family}: the port of the other family stays free`, () =>
+        test.concurrent(`${transport}${family}: the port of the other family stays free`, () =>
           use(async (site) => {
             await site.startServer(0, 'openvpn', `${transport}${family}`);
             const address = (family === 4 ? site.ipv4 : site.ipv6)[0];
@@ -288,7 +288,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
       }
     }
 
-    test('without bind nothing is bound to a port of ours', () =>
+    test.concurrent('without bind nothing is bound to a port of ours', () =>
       use(async (site) => {
         await site.startServer(0, 'openvpn', 'udp4');
         const running = site.startClient('openvpnd', 'udp', [`remote ${site.ipv4[0]} 1194`]);
@@ -299,7 +299,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
       }));
   });
 
-  test('seed: "add --ipv4 and --ipv6 options to force a protocol"', () =>
+  test.concurrent('seed: "add --ipv4 and --ipv6 options to force a protocol"', () =>
     use(async (site) => {
       await site.startServer(0, 'openvpnd', 'udp');
       site.client.setHosts({ 'vpn.test': [site.ipv6[0], site.ipv4[0]] });

@@ -121,7 +121,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
     const who = `${waiting} waits as the TLS ${role}, ${calling} calls`;
 
     for (const family of [4, 6] as const) {
-      test(`UDP over IPv${family} without --remote at one end: ${who}`, () =>
+      test.concurrent(`UDP over IPv${family} without --remote at one end: ${who}`, () =>
         Lab.use(async (lab) => {
           const points = await Points.create(lab, tls, peer);
           // Without a suffix the stock program would listen on one family, of the resolver's choice.
@@ -140,7 +140,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
     }
 
     for (const family of role === 'server' ? ([4, 6] as const) : ([4] as const)) {
-      test(`TCP over IPv${family}: ${who}`, () =>
+      test.concurrent(`TCP over IPv${family}: ${who}`, () =>
         Lab.use(async (lab) => {
           const points = await Points.create(lab, tls, peer);
           const proto = waiting === 'openvpn' ? `proto tcp${family}-server` : 'proto tcp-server';

@@ -117,7 +117,7 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-describe.skipIf(!ready)('static key', () => {
+describe.skipIf(!ready).concurrent('static key', () => {
   let key: string;
   beforeAll(async () => {
     key = await stockKeyText('secret');
