@@ -1,4 +1,5 @@
 import type { EpochDataKey, epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
+import { NO_KEY } from '@openvpnd/memory';
 import type { Secret } from '@openvpnd/sans-io';
 import type { AeadKeyHandle } from './ports.js';
 import { ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
@@ -12,7 +13,8 @@ export interface EpochDerivation {
 /** The key of one epoch, to open with. */
 export interface EpochReceiveKey {
   readonly epoch: number;
-  readonly key: EpochDataKey;
+  /** Until it is installed; nobody needs it any more then. */
+  key: EpochDataKey | undefined;
   /** From the first packet on that came in this epoch. Not NO_KEY before that, which is no small integer: reading the field would allocate. */
   handle: AeadKeyHandle | undefined;
   /** From the first authentic packet on. */
@@ -44,13 +46,16 @@ export interface EpochReceiveKeysOptions {
 /**
  * The epochs that packets may come in: the current one, the one that was current before, and a number of future ones. A packet that verifies
  * under a future key makes its epoch the current one. OpenVPN: epoch_data_keys_future, epoch_check_send_iterate().
+ *
+ * A future key is derived when a packet says that it is of its epoch, and kept: forged packets cost each of them once, and a peer that never comes
+ * so far, as nearly all, costs none.
  */
 export class EpochReceiveKeys {
   readonly #options: EpochReceiveKeysOptions;
   readonly #futureEpochs: number;
   #current: EpochReceiveKey;
   #retiring: EpochReceiveKey | undefined;
-  /** Of the epochs that follow the current one, in order. */
+  /** Of the epochs that follow the current one, in order: as many as packets have asked for. */
   #future: EpochReceiveKey[] = [];
   /** Secret of the last epoch that was derived. */
   #secret: Secret;
@@ -61,7 +66,6 @@ export class EpochReceiveKeys {
     this.#futureEpochs = options.futureEpochs ?? FUTURE_EPOCHS;
     this.#secret = options.firstSecret;
     this.#current = this.#derive(1);
-    this.#fill();
   }
 
   get current(): EpochReceiveKey {
@@ -72,12 +76,17 @@ export class EpochReceiveKeys {
   find(epoch: number): EpochReceiveKey | undefined {
     if (epoch === this.#current.epoch) return this.#current;
     if (epoch === this.#retiring?.epoch) return this.#retiring;
+    if (epoch < this.#current.epoch || epoch > this.#lastEpoch) return undefined;
+    this.#deriveUpTo(epoch);
     return this.#future[epoch - this.#current.epoch - 1];
   }
 
-  /** What opens packets of that key. Most future keys are never needed: it is installed now. */
+  /** What opens packets of that key: it is installed when it is first asked for. NO_KEY for one that is over. */
   handleOf(key: EpochReceiveKey): AeadKeyHandle {
-    key.handle ??= this.#options.installKey(key.key);
+    if (key.handle !== undefined) return key.handle;
+    if (key.key === undefined) return NO_KEY;
+    key.handle = this.#options.installKey(key.key);
+    zero(key);
     return key.handle;
   }
 
@@ -90,13 +99,12 @@ export class EpochReceiveKeys {
   /** A packet of this future epoch has verified: the ones before it are over, but for the current one, which retires. */
   moveTo(epoch: number): void {
     const steps = epoch - this.#current.epoch;
-    const next = this.#future[steps - 1];
+    const next = steps > 0 ? this.find(epoch) : undefined;
     if (next === undefined) throw new RangeError(`epoch ${epoch} is not a future one`);
     this.#forget(this.#retiring);
     this.#retiring = this.#current;
     this.#current = next;
     for (const skipped of this.#future.splice(0, steps).slice(0, -1)) this.#forget(skipped);
-    this.#fill();
   }
 
   /** Overwrites all that was derived. */
@@ -105,10 +113,13 @@ export class EpochReceiveKeys {
     if (this.#secretIsOurs) this.#secret.zero();
   }
 
-  #fill(): void {
+  /** Epochs near the end are not given out: by then the key is to be replaced. */
+  get #lastEpoch(): number {
+    return Math.min(this.#current.epoch + this.#futureEpochs, LAST_EPOCH - 1 - this.#futureEpochs);
+  }
+
+  #deriveUpTo(last: number): void {
     const { derivation } = this.#options;
-    // Epochs near the end are not given out: by then the key is to be replaced.
-    const last = Math.min(this.#current.epoch + this.#futureEpochs, LAST_EPOCH - 1 - this.#futureEpochs);
     for (let epoch = this.#current.epoch + this.#future.length + 1; epoch <= last; epoch++) {
       const secret = derivation.nextEpochSecret(this.#secret);
       if (this.#secretIsOurs) this.#secret.zero();
@@ -127,7 +138,12 @@ export class EpochReceiveKeys {
     if (key === undefined) return;
     if (key.handle !== undefined) this.#options.retireKey(key.handle);
     key.handle = undefined;
-    key.key.cipherKey.zero();
-    key.key.iv.zero();
+    zero(key);
   }
+}
+
+function zero(key: EpochReceiveKey): void {
+  key.key?.cipherKey.zero();
+  key.key?.iv.zero();
+  key.key = undefined;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type DataChannelKeys, epochDataKey, findDataCipher, nextEpochSecret } from '@openvpnd/keygen';
-import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
+import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_LINK, NO_KEY, PacketVector } from '@openvpnd/memory';
 import { Secret } from '@openvpnd/sans-io';
 import { describe, expect, it } from 'vitest';
 import { EpochKeys, type EpochKeysOptions } from '../src/epoch-keys.js';
@@ -263,14 +263,49 @@ describe('epoch window', () => {
       replayWindow: DEFAULT_REPLAY_WINDOW,
     });
     for (const link of expected.chain) {
-      expect(toHex(keys.find(link.epoch)?.key.cipherKey.bytes ?? new Uint8Array())).toBe(link.data_key_32);
-      expect(toHex(keys.find(link.epoch)?.key.iv.bytes ?? new Uint8Array())).toBe(link.data_iv_12);
+      expect(toHex(keys.find(link.epoch)?.key?.cipherKey.bytes ?? new Uint8Array())).toBe(link.data_key_32);
+      expect(toHex(keys.find(link.epoch)?.key?.iv.bytes ?? new Uint8Array())).toBe(link.data_iv_12);
     }
+  });
+
+  it('derives a future key when a packet asks for it, each once; one that is not taken costs nothing', () => {
+    let derived = 0;
+    const keys = new EpochReceiveKeys({
+      ...INSTALLER,
+      derivation: {
+        nextEpochSecret,
+        epochDataKey: (secret, keyBytes) => {
+          derived += 1;
+          return epochDataKey(secret, keyBytes);
+        },
+      },
+      firstSecret: new Secret(payload(32)),
+      keyBytes: 16,
+      replayWindow: DEFAULT_REPLAY_WINDOW,
+    });
+    expect(derived).toBe(1);
+    for (const epoch of [0, 18, 0xffff]) expect(keys.find(epoch)).toBeUndefined();
+    expect(derived).toBe(1);
+    for (const epoch of [3, 2, 3]) expect(keys.find(epoch)?.epoch).toBe(epoch);
+    expect(derived).toBe(3);
+    for (let round = 0; round < 3; round++) expect(keys.find(17)?.epoch).toBe(17);
+    expect(derived).toBe(17);
+  });
+
+  it('keeps no copy of a key that is installed', () => {
+    const keys = receiveKeys(4);
+    const first = keys.current;
+    const { bytes } = first.key?.cipherKey ?? new Secret(payload(1));
+    expect(keys.handleOf(first)).toBe(0);
+    expect(first.key).toBeUndefined();
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+    keys.retire();
+    expect(keys.handleOf(first)).toBe(NO_KEY);
   });
 
   it('zeroes keys that are over, and all in the end', () => {
     const keys = receiveKeys(4);
-    const [first, second, third] = [1, 2, 3].map((epoch) => keys.find(epoch)?.key.cipherKey.bytes ?? new Uint8Array());
+    const [first, second, third] = [1, 2, 3].map((epoch) => keys.find(epoch)?.key?.cipherKey.bytes ?? new Uint8Array());
     const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
     keys.moveTo(3);
     expect([first, second, third].map(isZero)).toEqual([false, true, false]);
