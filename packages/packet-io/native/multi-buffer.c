@@ -19,6 +19,7 @@
 /* struct gcm_key_data and the context structures of the library are smaller, and aligned to at most 64. */
 #define KEY_BYTES 4096
 #define CONTEXT_BYTES 1024
+#define LINE_BYTES 64
 
 typedef void gcm_function(const void *key, void *context, uint8_t *out, const uint8_t *in, uint64_t length, const uint8_t *iv,
                           const uint8_t *aad, uint64_t aad_length, uint8_t *tag, uint64_t tag_length);
@@ -41,6 +42,8 @@ static struct {
   char text[128];
   gcm_function *gcm_seal[3], *gcm_open[3];
   gcm_key_function *gcm_key[3];
+  /* How long the library makes a key: it knows its own processor. */
+  size_t key_bytes;
   chacha_init_function *chacha_init;
   chacha_update_function *chacha_seal, *chacha_open;
   chacha_final_function *chacha_final;
@@ -48,11 +51,14 @@ static struct {
 
 enum cipher { GCM_128, GCM_192, GCM_256, CHACHA };
 
+/* A server has two for each client: as long as the library needs it and no longer. */
 struct pio_mb_key {
-  _Alignas(64) uint8_t data[KEY_BYTES];
-  _Alignas(64) uint8_t context[CONTEXT_BYTES];
   enum cipher cipher;
+  _Alignas(LINE_BYTES) uint8_t data[];
 };
+
+/* Of the packet in work. */
+static _Thread_local _Alignas(LINE_BYTES) uint8_t context[CONTEXT_BYTES];
 
 static void *at(const uint8_t *manager, size_t offset) {
   void *pointer;
@@ -109,6 +115,22 @@ static bool works(void) {
   return true;
 }
 
+/* Up to where the library writes when it makes a key, whatever stood there before; in whole lines, since it may read whole ones. */
+static size_t measure_key(void) {
+  static _Alignas(LINE_BYTES) uint8_t twice[2][KEY_BYTES];
+  const uint8_t secret[32] = {1, 2, 3};
+  size_t used = LINE_BYTES;
+  for (int cipher = GCM_128; cipher <= GCM_256; cipher++) {
+    memset(twice[0], 0x55, KEY_BYTES);
+    memset(twice[1], 0xaa, KEY_BYTES);
+    for (int i = 0; i < 2; i++) library.gcm_key[cipher](secret, twice[i]);
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+      if ((twice[0][i] != 0x55 || twice[1][i] != 0xaa) && i >= used) used = i + 1;
+    }
+  }
+  return (used + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+}
+
 static void load(void) {
   void *handle = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) return;
@@ -147,6 +169,7 @@ static void load(void) {
   if (library.chacha_init == NULL || library.chacha_seal == NULL || library.chacha_open == NULL || library.chacha_final == NULL) {
     return;
   }
+  library.key_bytes = measure_key();
   library.usable = works();
   snprintf(library.text, sizeof library.text, library.usable ? "%s" : "%s failed its self-test", name);
 }
@@ -168,9 +191,10 @@ struct pio_mb_key *pio_mb_key(const char *cipher, const uint8_t *secret) {
   int number = 0;
   while (number <= CHACHA && strcmp(names[number], cipher) != 0) number++;
   if (number > CHACHA) return NULL;
-  struct pio_mb_key *key = aligned_alloc(64, sizeof *key);
+  const size_t bytes = sizeof(struct pio_mb_key) + library.key_bytes;
+  struct pio_mb_key *key = aligned_alloc(LINE_BYTES, bytes);
   if (key == NULL) return NULL;
-  memset(key, 0, sizeof *key);
+  memset(key, 0, bytes);
   key->cipher = (enum cipher)number;
   if (key->cipher == CHACHA) memcpy(key->data, secret, 32);
   else library.gcm_key[key->cipher](secret, key->data);
@@ -178,30 +202,31 @@ struct pio_mb_key *pio_mb_key(const char *cipher, const uint8_t *secret) {
 }
 
 void pio_mb_key_free(struct pio_mb_key *key) {
-  OPENSSL_cleanse(key, sizeof *key);
+  OPENSSL_cleanse(key, sizeof *key + library.key_bytes);
+  OPENSSL_cleanse(context, sizeof context);
   free(key);
 }
 
 void pio_mb_seal(struct pio_mb_key *key, const uint8_t *nonce, const uint8_t *aad, uint32_t aad_length, const uint8_t *in,
                  uint8_t *out, uint32_t length, uint8_t *tag) {
   if (key->cipher != CHACHA) {
-    library.gcm_seal[key->cipher](key->data, key->context, out, in, length, nonce, aad, aad_length, tag, TAG_BYTES);
+    library.gcm_seal[key->cipher](key->data, context, out, in, length, nonce, aad, aad_length, tag, TAG_BYTES);
     return;
   }
-  library.chacha_init(key->data, key->context, nonce, aad, aad_length);
-  library.chacha_seal(key->data, key->context, out, in, length);
-  library.chacha_final(key->context, tag, TAG_BYTES);
+  library.chacha_init(key->data, context, nonce, aad, aad_length);
+  library.chacha_seal(key->data, context, out, in, length);
+  library.chacha_final(context, tag, TAG_BYTES);
 }
 
 bool pio_mb_open(struct pio_mb_key *key, const uint8_t *nonce, const uint8_t *aad, uint32_t aad_length, uint8_t *bytes,
                  uint32_t length, const uint8_t *tag) {
   uint8_t right[TAG_BYTES];
   if (key->cipher != CHACHA) {
-    library.gcm_open[key->cipher](key->data, key->context, bytes, bytes, length, nonce, aad, aad_length, right, TAG_BYTES);
+    library.gcm_open[key->cipher](key->data, context, bytes, bytes, length, nonce, aad, aad_length, right, TAG_BYTES);
   } else {
-    library.chacha_init(key->data, key->context, nonce, aad, aad_length);
-    library.chacha_open(key->data, key->context, bytes, bytes, length);
-    library.chacha_final(key->context, right, TAG_BYTES);
+    library.chacha_init(key->data, context, nonce, aad, aad_length);
+    library.chacha_open(key->data, context, bytes, bytes, length);
+    library.chacha_final(context, right, TAG_BYTES);
   }
   /* In constant time. */
   uint8_t difference = 0;
