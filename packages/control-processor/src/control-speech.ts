@@ -8,7 +8,6 @@ import {
 } from '@openvpnd/wire';
 import type { ControlOutcome } from './control-outcome.js';
 import { loggableText } from './control-text-log.js';
-import { commonNameOf } from './peer-identity.js';
 import type { KeyReport, TlsSession } from './tls-session.js';
 
 /** Messages that wait for the control channel to be up. Only our own side fills it. */
@@ -36,7 +35,7 @@ export class ControlSpeech {
     const { log, absorb } = this.#options;
     const bytes = emitControlMessage(text);
     if (session.primary.active) {
-      const commonName = commonNameOf(session.primary.peer?.certificates ?? []);
+      const { commonName } = session.primary;
       log.info('control.sent', { text: loggableText(text), commonName });
       absorb(now, session, { keyState: session.primary, events: session.primary.sendRecord(now, bytes) });
     } else if (session.waiting.length < MAX_WAITING_MESSAGES) {

@@ -37,7 +37,7 @@ export class DataKeys {
     if (!keys || this.has(keyState)) return;
     const namesake = this.#installed.find((entry) => entry.keyState.keyId === keyId);
     if (namesake) this.retire(namesake.keyState, out);
-    this.#installed.push({ keyState, inUse: false });
+    this.#installed = [...this.#installed, { keyState, inUse: false }];
     const { peerId, epochKeys } = negotiated;
     out.push({ type: 'install-keys', keyId, keys, peerId, epoch: epochKeys });
   }

@@ -23,6 +23,7 @@ import type { ControlSettings, Credentials } from './control-settings.js';
 import type { KeyChannel, KeyChannelAction, TlsSecure } from './key-channel.js';
 import { KeySources } from './key-sources.js';
 import { compareOptionsStrings, namesCompression, withCompLzo } from './options-string.js';
+import { commonNameOf } from './peer-identity.js';
 import { verifyPeer } from './peer-verification.js';
 
 /** What the peer told in the key exchange. */
@@ -48,7 +49,8 @@ type Phase =
   | { readonly name: 'S_SENT_KEY'; readonly secure: TlsSecure; readonly peer: PeerExchange | undefined }
   /** Client: both messages are exchanged. */
   | { readonly name: 'S_GOT_KEY'; readonly secure: TlsSecure; readonly peer: PeerExchange }
-  | { readonly name: 'S_ACTIVE'; readonly peer: PeerExchange; readonly establishedAt: Instant }
+  /** The peer's message until it is not needed any more. */
+  | { readonly name: 'S_ACTIVE'; readonly peer: PeerExchange | undefined; readonly establishedAt: Instant }
   | { readonly name: 'S_ERROR'; readonly failure: KeyFailure };
 
 /** What comes out of a key state. */
@@ -87,12 +89,14 @@ export class KeyState {
   readonly preferredFrom: Instant;
   readonly #options: KeyStateOptions;
   readonly #channel: KeyChannel;
-  readonly #own: KeySources;
+  /** Both until the keys are made. */
+  #own: KeySources | undefined;
   #theirs: KeySources | undefined;
   #phase: Phase = { name: 'S_START', secure: undefined };
   #keys: DataChannelKeys | undefined;
   #earlyRecords: Uint8Array[] = [];
   #earlyBytes = 0;
+  #commonName: string | undefined;
   #closed = false;
 
   constructor(options: KeyStateOptions) {
@@ -122,6 +126,19 @@ export class KeyState {
   /** What the peer told, once it has. */
   get peer(): PeerExchange | undefined {
     return 'peer' in this.#phase ? this.#phase.peer : undefined;
+  }
+
+  /** Whether the owner has let the peer in with this key. */
+  accepted = false;
+
+  /** The name in the peer's certificate. */
+  get commonName(): string | undefined {
+    return this.#commonName;
+  }
+
+  /** What the peer told has been used: an idle peer need not cost that much. Only in S_ACTIVE with keys; before, nothing happens. */
+  forgetExchange(): void {
+    if (this.#phase.name === 'S_ACTIVE' && this.#keys) this.#phase = { ...this.#phase, peer: undefined };
   }
 
   get keys(): DataChannelKeys | undefined {
@@ -183,8 +200,7 @@ export class KeyState {
     if (!key2) return false;
     this.#keys = dataChannelKeys(key2, cipher, this.#options.role);
     key2.zero();
-    this.#own.zero();
-    this.#theirs?.zero();
+    this.#zeroSources();
     return true;
   }
 
@@ -201,8 +217,7 @@ export class KeyState {
   closeChannel(): void {
     this.#closed = true;
     this.#earlyRecords = [];
-    this.#own.zero();
-    this.#theirs?.zero();
+    this.#zeroSources();
     this.#channel.close();
   }
 
@@ -211,6 +226,18 @@ export class KeyState {
     this.closeChannel();
     if (this.#keys) zeroKeys(this.#keys);
     this.#keys = undefined;
+  }
+
+  #ownSources(): KeySources {
+    if (this.#own === undefined) throw new TypeError('the keys are made and the sources of them gone');
+    return this.#own;
+  }
+
+  #zeroSources(): void {
+    this.#own?.zero();
+    this.#theirs?.zero();
+    this.#own = undefined;
+    this.#theirs = undefined;
   }
 
   #handshakeDeadline(): Instant {
@@ -256,11 +283,13 @@ export class KeyState {
     // Before anything of ours goes out: the client's message carries the password.
     if (!verifyPeer(settings.peerPolicy, secure.certificates, log)) return this.#fail('verification-failed');
     this.#phase = { name: 'S_START', secure };
+    this.#commonName = commonNameOf(secure.certificates);
     if (role === 'server') return [];
+    const own = this.#ownSources();
     const message = emitKeyMethod2Client({
-      preMaster: this.#own.preMaster.bytes,
-      random1: this.#own.random1.bytes,
-      random2: this.#own.random2.bytes,
+      preMaster: own.preMaster.bytes,
+      random1: own.random1.bytes,
+      random2: own.random2.bytes,
       optionsString: settings.optionsString,
       username: this.#options.credentials?.username,
       password: this.#options.credentials?.password,
@@ -308,9 +337,10 @@ export class KeyState {
     const migrate = settings.compressMigrate === true && namesCompression(peer.optionsString);
     if (migrate) log.info('occ.compress-migrate');
     this.#compareOptions(peer, migrate);
+    const own = this.#ownSources();
     const answer = emitKeyMethod2Server({
-      random1: this.#own.random1.bytes,
-      random2: this.#own.random2.bytes,
+      random1: own.random1.bytes,
+      random2: own.random2.bytes,
       optionsString: migrate ? withCompLzo(settings.optionsString) : settings.optionsString,
       peerInfo: settings.peerInfo,
     });
@@ -402,7 +432,7 @@ export class KeyState {
   }
 
   #prfKey2(ids: { readonly local: Uint8Array; readonly remote: Uint8Array }): Secret | undefined {
-    if (!this.#theirs) return undefined;
+    if (!this.#theirs || !this.#own) return undefined;
     const own = { ...bytesOf(this.#own), sessionId: ids.local };
     const theirs = { ...bytesOf(this.#theirs), sessionId: ids.remote };
     return this.#options.role === 'client'

@@ -131,7 +131,7 @@ export class SessionAdmission {
       this.#refuseIdentity(now, session, change, shown);
       return;
     }
-    session.accepted.add(keyState);
+    keyState.accepted = true;
     session.username = username;
     this.#parts.admitted(now, session, keyState);
   }

@@ -98,13 +98,15 @@ export class SessionConduct {
   /** Goes on with a session whose key is S_ACTIVE and whose peer is let in; either may be the later one. */
   #advance(now: Instant, session: TlsSession): void {
     const { primary } = session;
-    if (session.condemned || session.established !== primary || !session.accepted.has(primary)) return;
+    if (session.condemned || session.established !== primary || !primary.accepted) return;
     if (primary.keyId === 0) {
       if (!session.initiated) this.connection.initiate(now, session, primary);
       return;
     }
     // The peer has the newest key or is about to; nothing comes any more under the oldest.
-    if (primary.keys) this.#retireTrailing(session, 0);
+    if (!primary.keys) return;
+    primary.forgetExchange();
+    this.#retireTrailing(session, 0);
   }
 
   #retireTrailing(session: TlsSession, keep: number): void {

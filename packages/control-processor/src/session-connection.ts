@@ -127,11 +127,11 @@ export class SessionConnection {
   /** Server: the client asks. */
   handlePushRequest(now: Instant, session: TlsSession): void {
     const { speech, log } = this.#parts;
-    const { peer } = session.primary;
-    if (session.condemned || !peer) return;
+    const { peer, active } = session.primary;
+    if (session.condemned || !active) return;
     if (!session.push.replied) {
       session.push.request();
-      if (session.initiated) this.#offerPush(session, peer);
+      if (session.initiated && peer) this.#offerPush(session, peer);
       return;
     }
     const again = session.push.repeat(now);
@@ -169,6 +169,7 @@ export class SessionConnection {
     session.push.remember(now, messages);
     session.takesUpdates = (peerInfoInteger(peer.peerInfo, 'IV_PROTO') & IV_PROTO_PUSH_UPDATE) !== 0;
     for (const message of messages) speech.say(now, session, message);
+    session.primary.forgetExchange();
   }
 
   /** Server: whether the peer has its options and says that it takes changes of them. */

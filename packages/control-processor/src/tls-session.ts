@@ -70,8 +70,6 @@ export class TlsSession {
   takesUpdates = false;
   /** Parts of a PUSH_UPDATE. */
   readonly updates: PushAssembly = new PushAssembly();
-  /** Key states whose peer was accepted. */
-  readonly accepted: WeakSet<KeyState> = new WeakSet();
   /** The key state that was last told to be S_ACTIVE. */
   established: KeyState | undefined;
   /** Control messages that wait for S_ACTIVE. */

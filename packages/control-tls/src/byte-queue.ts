@@ -31,6 +31,8 @@ export class ByteQueue {
       }
     }
     this.#length -= taken.length;
+    // One that was filled keeps room for more, and there is one for each peer.
+    if (this.#length === 0) this.#chunks = [];
     return taken;
   }
 

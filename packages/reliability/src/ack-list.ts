@@ -40,7 +40,9 @@ export class AckList {
    * recent ones again, `max` at most in all. Empty only if nothing was ever received or `max` is 0.
    */
   take(max: number): MessageId[] {
-    const fresh = this.#pending.splice(0, max);
+    const fresh = this.#pending.slice(0, max);
+    // Made anew, since an array that has shrunk keeps its room.
+    this.#pending = this.#pending.slice(max);
     this.#recent = [...fresh, ...this.#recent.filter((id) => !fresh.includes(id))].slice(0, MAX_RECENT_ACKS);
     return this.#recent.slice(0, max);
   }

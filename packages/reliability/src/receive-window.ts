@@ -9,7 +9,8 @@ export type Reception = 'accepted' | 'duplicate' | 'out-of-window';
 /** Messages that arrived and wait for their turn. */
 export class ReceiveWindow<M> {
   readonly #size: number;
-  readonly #waiting = new Map<MessageId, { readonly message: M }>();
+  /** There while something waits. */
+  #waiting: Map<MessageId, { readonly message: M }> | undefined;
   #nextId: MessageId;
 
   constructor(size: number, firstId: MessageId) {
@@ -18,31 +19,33 @@ export class ReceiveWindow<M> {
   }
 
   put(id: MessageId, message: M): Reception {
-    if (isBefore(id, this.#nextId) || this.#waiting.has(id)) {
+    if (isBefore(id, this.#nextId) || this.#waiting?.has(id)) {
       return 'duplicate';
     }
     if (idDistance(this.#nextId, id) >= this.#size) {
       return 'out-of-window';
     }
+    this.#waiting ??= new Map();
     this.#waiting.set(id, { message });
     return 'accepted';
   }
 
   get ready(): boolean {
-    return this.#waiting.has(this.#nextId);
+    return this.#waiting?.has(this.#nextId) ?? false;
   }
 
   take(): M | undefined {
-    const entry = this.#waiting.get(this.#nextId);
+    const entry = this.#waiting?.get(this.#nextId);
     if (entry === undefined) {
       return undefined;
     }
-    this.#waiting.delete(this.#nextId);
+    this.#waiting?.delete(this.#nextId);
+    if (this.#waiting?.size === 0) this.#waiting = undefined;
     this.#nextId = idAfter(this.#nextId, 1);
     return entry.message;
   }
 
   clear(): void {
-    this.#waiting.clear();
+    this.#waiting = undefined;
   }
 }
