@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import { MAX_TURNS, pump, TlsParty } from '@openvpnd/control-tls/conformance';
@@ -306,3 +307,29 @@ it('leaves nothing behind: 500 engines given up at every stage', async () => {
   for (let n = 0; n < 50; n += 1) await turn();
   expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(before);
 }, 30_000);
+
+it('leaves no timer running for a connection that stands', async () => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
+  const { client, server } = sides(await identities());
+  const factories = [nodeTlsEngineFactory(client), nodeTlsEngineFactory(server)] as const;
+  const before = timers();
+  const pairs = Array.from(
+    { length: 5 },
+    () => [new TlsParty(factories[0], 'client'), new TlsParty(factories[1], 'server')] as const,
+  );
+  for (const pair of pairs) await pump({ turn }, pair, () => pair.every((party) => party.all('secure').length > 0));
+  expect(timers()).toBe(before);
+  for (const { engine } of pairs.flat()) engine.close();
+});
+
+it('tells the signer where two authorities have the same name', async () => {
+  const made = await identities();
+  const namesake = await ThrowAwayPki.create('Our CA');
+  const { client, server } = sides(made);
+  for (const ca of [namesake.ca + made.pki.ca, made.pki.ca + namesake.ca]) {
+    const met = await meet(client, { ...server, ca });
+    const [secure] = met.server.all('secure');
+    const der = new X509Certificate(made.pki.ca).raw;
+    expect(Buffer.from(secure?.certificates[1]?.raw ?? []).equals(der)).toBe(true);
+  }
+});

@@ -132,4 +132,23 @@ describe('workerTlsEngineFactory', () => {
     expect(modest.over).toBe(false);
     for (const { engine } of [greedy, modest]) engine.close();
   });
+
+  it('wakes its thread seldom: few messages for a handshake, and no more for ten that begin in one turn', async () => {
+    const { client } = await world();
+    const { pki, server } = await identities();
+    const factory = threaded({ ca: pki.ca, cert: server.cert, key: server.key });
+    const one = [new TlsParty(client, 'client'), new TlsParty(factory, 'server')] as const;
+    await pump({ turn }, one, () => one[1].all('secure').length > 0);
+    // Its beginning, the ClientHello and the client's flight; what comes of these two.
+    expect(factory.messages).toBeLessThanOrEqual(5);
+    await turn();
+    const before = factory.messages;
+    const many = Array.from({ length: 10 }, () => new TlsParty(factory, 'server'));
+    for (const { engine } of many) engine.writeCiphertext(Uint8Array.of(22, 3, 1));
+    await Promise.resolve();
+    expect(factory.messages).toBe(before + 1);
+    for (const { engine } of [...one, ...many]) engine.close();
+    await Promise.resolve();
+    expect(factory.messages).toBe(before + 2);
+  });
 });

@@ -1,7 +1,8 @@
 import { connect, createSecureContext, type SecureContext } from 'node:tls';
 import type { TlsEngine, TlsEngineFactory } from '../ports.js';
 import { type BeginHandshake, NodeTlsEngine } from './node-tls-engine.js';
-import { type NodeTlsOptions, secureContextOptions } from './node-tls-options.js';
+import { type NodeTlsOptions, secureContextOptions, trustedCertificates } from './node-tls-options.js';
+import { PeerChains } from './peer-chains.js';
 import { ServerHandshakes } from './server-handshakes.js';
 
 /** A {@link TlsEngineFactory} whose certificates can be exchanged while it is in use. */
@@ -33,6 +34,7 @@ class Credentials {
   readonly #clientContext: SecureContext;
   readonly #server: ServerHandshakes;
   readonly #namelessClients: boolean;
+  readonly #chains: PeerChains;
 
   constructor(options: NodeTlsOptions) {
     const context = secureContextOptions(options);
@@ -40,12 +42,15 @@ class Credentials {
     this.#clientContext = createSecureContext(context);
     this.#server = new ServerHandshakes(context, verifyClient !== 'none');
     this.#namelessClients = verifyClient !== 'require';
+    // Authorities out of a PKCS #12 are known to OpenSSL alone.
+    this.#chains = new PeerChains(trustedCertificates(options));
   }
 
   createEngine(role: 'client' | 'server', wake: () => void): TlsEngine {
     return new NodeTlsEngine({
       wake,
       begin: role === 'client' ? this.#connect : (carrier, handshake) => this.#server.begin(carrier, handshake),
+      peerChain: (socket) => this.#chains.read(socket),
       namelessAllowed: role === 'server' && this.#namelessClients,
     });
   }

@@ -1,16 +1,11 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TlsEngine, TlsEvent } from '../ports.js';
-import { type KnownCertificate, KnownCertificates } from './known-certificates.js';
+import type { KnownCertificate } from './known-certificates.js';
 import { verificationFailure } from './verification-failure.js';
 
 /** TLSPlaintext.length. RFC 8446, section 5.1. */
 const MAX_RECORD_BYTES = 16_384;
-/** Certificates of a chain that are looked at; OpenSSL's own limit is larger than any honest chain too. */
-const MAX_CHAIN_LENGTH = 100;
-
-/** Of all engines of this thread. */
-const knownCertificates = new KnownCertificates();
 
 /** What starts a handshake over `carrier`: exactly one of the two is called later, unless `release` came first. */
 export type BeginHandshake = (
@@ -22,6 +17,8 @@ export type BeginHandshake = (
 export interface NodeTlsEngineParts {
   readonly wake: () => void;
   readonly begin: BeginHandshake;
+  /** See PeerChains.read(). */
+  readonly peerChain: (socket: TLSSocket) => readonly KnownCertificate[] | undefined;
   /** Whether a peer that shows no certificate is taken. A certificate that is shown must be good in any case. */
   readonly namelessAllowed: boolean;
 }
@@ -134,7 +131,7 @@ export class NodeTlsEngine implements TlsEngine {
       this.#letGo();
       return;
     }
-    const chain = peerChain(socket);
+    const chain = this.#parts.peerChain(socket);
     if (chain === undefined) {
       this.#refuse({ type: 'failed', reason: 'the certificate of the peer cannot be read' });
       return;
@@ -244,28 +241,6 @@ export class NodeTlsEngine implements TlsEngine {
 /** The bytes without Buffer's manners, whose slice() does not copy. */
 function plainView(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
-}
-
-/** From the peer's own certificate upwards; undefined when one cannot be read. */
-function peerChain(socket: TLSSocket): readonly KnownCertificate[] | undefined {
-  const chain: KnownCertificate[] = [];
-  try {
-    let certificate = socket.getPeerCertificate(true);
-    while (certificate?.raw !== undefined && chain.length < MAX_CHAIN_LENGTH) {
-      chain.push(knownCertificates.read(certificate.raw));
-      // A self-signed certificate is its own issuer.
-      if (
-        certificate.issuerCertificate === certificate ||
-        certificate.issuerCertificate?.raw?.equals(certificate.raw)
-      ) {
-        break;
-      }
-      certificate = certificate.issuerCertificate;
-    }
-  } catch {
-    return undefined;
-  }
-  return chain;
 }
 
 /** OpenVPN: print_details(). */

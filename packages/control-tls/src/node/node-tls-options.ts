@@ -160,7 +160,8 @@ function certificates(option: TlsOptionName, content: string | Uint8Array): stri
   return found;
 }
 
-function trustedCertificates({ ca, pkcs12 }: NodeTlsOptions): string[] {
+/** Whom `ca` names, one PEM text each; empty where `pkcs12` brings them. */
+export function trustedCertificates({ ca, pkcs12 }: NodeTlsOptions): string[] {
   if (ca !== undefined) {
     return certificates('ca', ca);
   }

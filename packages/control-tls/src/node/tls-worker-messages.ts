@@ -14,16 +14,18 @@ export interface TlsWorkerData {
   readonly exporters: readonly Exporter[];
 }
 
-/** From the owner of an engine to the worker in which it lives. Byte arrays are copies that fill their buffers. */
-export type TlsCommand =
+/** From the owner of an engine to the worker in which it lives. */
+export type TlsEngineCommand =
   | { readonly type: 'create'; readonly id: number; readonly role: 'client' | 'server' }
   | { readonly type: 'start'; readonly id: number }
   | { readonly type: 'ciphertext'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'plaintext'; readonly id: number; readonly bytes: Uint8Array }
-  | { readonly type: 'close'; readonly id: number }
-  | { readonly type: 'replace-options'; readonly options: NodeTlsOptions };
+  | { readonly type: 'close'; readonly id: number };
 
-/** From a worker to the owner of an engine: what happened since the last report. */
+/** What the worker gets: commands of a turn, see TlsCommandWriter, or other options for the engines that come. */
+export type TlsWorkerMessage = { readonly commands: Uint8Array } | { readonly options: NodeTlsOptions };
+
+/** From a worker to the owner of an engine: what happened since the last report. It travels as TlsReportWriter writes it. */
 export interface TlsReport {
   readonly id: number;
   readonly events: readonly TlsEvent[];

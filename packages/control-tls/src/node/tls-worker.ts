@@ -1,8 +1,10 @@
 // The program of a TLS worker: it holds the engines that its owner creates in it, and tells what happens to them.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { TlsEngine, TlsEvent } from '../ports.js';
+import { assertNever } from '@openvpnd/sans-io';
+import type { TlsEngine } from '../ports.js';
 import { nodeTlsEngineFactory } from './node-tls-engine-factory.js';
-import type { Exporter, TlsCommand, TlsReport, TlsWorkerData } from './tls-worker-messages.js';
+import { readCommands, TlsReportWriter } from './tls-worker-frames.js';
+import type { Exporter, TlsEngineCommand, TlsWorkerData, TlsWorkerMessage } from './tls-worker-messages.js';
 
 /** Ciphertext that gives no event is told of when it has come to so many bytes. */
 const SILENT_BYTES = 8192;
@@ -19,11 +21,15 @@ const { options, exporters } = workerData as TlsWorkerData;
 const factory = nodeTlsEngineFactory(options);
 const hosted = new Map<number, Hosted>();
 
-parentPort?.on('message', (command: TlsCommand) => {
-  if (command.type === 'replace-options') {
-    factory.replaceOptions(command.options);
-    return;
-  }
+/** What is to be told when the engines that are at work have come to an end of it. */
+const reports = new TlsReportWriter();
+
+parentPort?.on('message', (message: TlsWorkerMessage) => {
+  if ('options' in message) factory.replaceOptions(message.options);
+  else for (const command of readCommands(message.commands)) execute(command);
+});
+
+function execute(command: TlsEngineCommand): void {
   if (command.type === 'create') {
     create(command.id, command.role);
     return;
@@ -47,8 +53,10 @@ parentPort?.on('message', (command: TlsCommand) => {
       hosted.delete(command.id);
       host.engine.close();
       return;
+    default:
+      assertNever(command);
   }
-});
+}
 
 function create(id: number, role: 'client' | 'server'): void {
   const engine = factory.create({ role, wake: () => report(id, host) });
@@ -63,14 +71,21 @@ function report(id: number, host: Hosted): void {
   host.toldConsumed = host.consumed;
   if (!engine.plaintextPending()) host.sealed = host.written;
   else if (hosted.has(id)) setImmediate(report, id, host);
-  const told: TlsReport = {
+  if (reports.isEmpty) setImmediate(tell);
+  reports.add({
     id,
-    events: events.map(detached),
+    events,
     consumed: host.consumed,
     sealed: host.sealed,
     ...(secure ? { exported: exporters.map((exporter) => exportFrom(engine, exporter)) } : {}),
-  };
+  });
+}
+
+function tell(): void {
+  const told = reports.take();
   parentPort?.postMessage(told);
+  // Keying material may be in it; the owner has its own copy.
+  told.fill(0);
 }
 
 function exportFrom(engine: TlsEngine, { label, length }: Exporter): Uint8Array | undefined {
@@ -78,26 +93,5 @@ function exportFrom(engine: TlsEngine, { label, length }: Exporter): Uint8Array 
     return engine.exportKeyingMaterial(label, length);
   } catch {
     return undefined;
-  }
-}
-
-/** With bytes that fill their buffer: a view of a larger one would take all of it along. */
-function detached(event: TlsEvent): TlsEvent {
-  switch (event.type) {
-    case 'ciphertext':
-    case 'plaintext':
-      return { ...event, bytes: event.bytes.slice() };
-    case 'secure':
-      return {
-        ...event,
-        certificates: event.certificates.map((one) => ({
-          ...one,
-          raw: Uint8Array.from(one.raw),
-          sha256: Uint8Array.from(one.sha256),
-        })),
-      };
-    case 'closed':
-    case 'failed':
-      return event;
   }
 }

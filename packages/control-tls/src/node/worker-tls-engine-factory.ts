@@ -4,11 +4,14 @@ import { Worker } from 'node:worker_threads';
 import type { TlsEngine } from '../ports.js';
 import { type NodeTlsEngineFactory, nodeTlsEngineFactory } from './node-tls-engine-factory.js';
 import type { NodeTlsOptions } from './node-tls-options.js';
-import type { Exporter, TlsCommand, TlsReport, TlsWorkerData } from './tls-worker-messages.js';
+import { readReports, TlsCommandWriter } from './tls-worker-frames.js';
+import type { Exporter, TlsEngineCommand, TlsWorkerData, TlsWorkerMessage } from './tls-worker-messages.js';
 import { WorkerTlsEngine } from './worker-tls-engine.js';
 
 /** More would wait for each other: what they do most is asymmetric cryptography. */
 const MAX_WORKERS = 4;
+/** What a handshake leaves behind is little, and a young generation that has grown does not shrink. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 6 };
 /** The program as it is built, also for tests, which run on the sources. */
 const PROGRAM = fileURLToPath(new URL('../../dist/node/tls-worker.js', import.meta.url));
 
@@ -26,6 +29,8 @@ export interface WorkerTlsEngineFactory extends NodeTlsEngineFactory {
    * For an owner that has something more urgent to do first, such as listening.
    */
   warmUp(): void;
+  /** Messages to and from the threads since the start: each wakes somebody, so that they are few is worth a test. */
+  readonly messages: number;
   /** Ends the threads; engines that are left fail. Idempotent. */
   close(): Promise<void>;
 }
@@ -57,6 +62,9 @@ export function workerTlsEngineFactory(
     warmUp(): void {
       for (const worker of pool) worker.warmUp();
     },
+    get messages(): number {
+      return pool.reduce((sum, worker) => sum + worker.messages, 0);
+    },
     async close(): Promise<void> {
       await Promise.all(pool.map((worker) => worker.close()));
     },
@@ -73,10 +81,18 @@ class TlsWorker {
   #thread: Worker | undefined;
   #closed = false;
   #nextId = 1;
+  #messages = 0;
   readonly #engines: Map<number, WorkerTlsEngine> = new Map();
+  /** What this turn has said so far. */
+  readonly #commands = new TlsCommandWriter();
 
   constructor(data: TlsWorkerData) {
     this.#data = data;
+  }
+
+  /** To and from the thread, so far. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Engines that live here. */
@@ -97,17 +113,18 @@ class TlsWorker {
       id,
       exporters: this.#data.exporters,
       wake,
-      post: (command) => this.#post(command),
+      post: (command) => this.#say(command),
       closed: () => this.#engines.delete(id),
     });
     this.#engines.set(id, engine);
-    this.#post({ type: 'create', id, role });
+    this.#say({ type: 'create', id, role });
     return engine;
   }
 
   replaceOptions(options: NodeTlsOptions): void {
     this.#data = { ...this.#data, options };
-    this.#post({ type: 'replace-options', options });
+    this.#send();
+    this.#post({ options });
   }
 
   async close(): Promise<void> {
@@ -117,13 +134,32 @@ class TlsWorker {
     await thread?.terminate();
   }
 
-  #post(command: TlsCommand): void {
-    this.#thread?.postMessage(command);
+  /** Commands go together when the turn that gives them is over: each message wakes the thread. */
+  #say(command: TlsEngineCommand): void {
+    if (this.#commands.isEmpty) queueMicrotask(() => this.#send());
+    this.#commands.add(command);
+  }
+
+  #send(): void {
+    if (this.#commands.isEmpty) return;
+    const commands = this.#commands.take();
+    this.#post({ commands });
+    // Passwords may be in it; the thread has its own copy.
+    commands.fill(0);
+  }
+
+  #post(message: TlsWorkerMessage): void {
+    this.#messages += 1;
+    this.#thread?.postMessage(message);
   }
 
   #startThread(): Worker {
-    const thread = new Worker(PROGRAM, { workerData: this.#data });
-    thread.on('message', (report: TlsReport) => this.#engines.get(report.id)?.handleReport(report));
+    const thread = new Worker(PROGRAM, { workerData: this.#data, resourceLimits: RESOURCE_LIMITS });
+    thread.on('message', (reports: Uint8Array) => {
+      this.#messages += 1;
+      for (const report of readReports(reports)) this.#engines.get(report.id)?.handleReport(report);
+      reports.fill(0);
+    });
     const lost = (reason: string): void => {
       if (this.#thread === thread) this.#lose(reason);
     };
@@ -137,6 +173,7 @@ class TlsWorker {
     this.#thread = undefined;
     const engines = [...this.#engines.values()];
     this.#engines.clear();
+    this.#commands.take();
     for (const engine of engines) engine.fail(reason);
   }
 }

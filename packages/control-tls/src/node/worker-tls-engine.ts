@@ -1,5 +1,5 @@
 import type { TlsEngine, TlsEvent } from '../ports.js';
-import type { Exporter, TlsCommand, TlsReport } from './tls-worker-messages.js';
+import type { Exporter, TlsEngineCommand, TlsReport } from './tls-worker-messages.js';
 
 /** RFC 8446, section 5.1. */
 const MAX_RECORD_BYTES = 16_384;
@@ -11,7 +11,8 @@ export interface WorkerTlsEngineParts {
   readonly id: number;
   readonly exporters: readonly Exporter[];
   readonly wake: () => void;
-  readonly post: (command: TlsCommand) => void;
+  /** Byte arrays in it are copied. */
+  readonly post: (command: TlsEngineCommand) => void;
   readonly closed: () => void;
 }
 
@@ -46,7 +47,7 @@ export class WorkerTlsEngine implements TlsEngine {
       queueMicrotask(() => this.fail('the peer sends more than TLS can take'));
       return;
     }
-    this.#parts.post({ type: 'ciphertext', id: this.#parts.id, bytes: Uint8Array.from(bytes) });
+    this.#parts.post({ type: 'ciphertext', id: this.#parts.id, bytes });
   }
 
   writePlaintext(bytes: Uint8Array): void {
@@ -56,7 +57,7 @@ export class WorkerTlsEngine implements TlsEngine {
       throw new RangeError(`a TLS record has 1 … ${MAX_RECORD_BYTES} bytes: ${bytes.length}`);
     }
     this.#written += 1;
-    this.#parts.post({ type: 'plaintext', id: this.#parts.id, bytes: Uint8Array.from(bytes) });
+    this.#parts.post({ type: 'plaintext', id: this.#parts.id, bytes });
   }
 
   plaintextPending(): boolean {
