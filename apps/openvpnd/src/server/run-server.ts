@@ -18,6 +18,7 @@ import { threadedTlsEngines } from '../tls-engines.js';
 import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
 import { clientConfigFrom } from './client-config-dir.js';
+import { keepHeapCompact } from './compact-heap.js';
 import { composeServer } from './compose-server.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
@@ -37,6 +38,7 @@ export async function runServer(
   tunnelInterface: TunnelInterface,
   started?: (server: RunningServer) => void,
 ): Promise<SignalInfo> {
+  keepHeapCompact();
   const engines = threadedTlsEngines(run.options);
   try {
     return await serveWith(engines, run, tunnelInterface, started);
