@@ -166,6 +166,9 @@ describe('from the device', () => {
     device.inbox.push(...from(0, ROWS * (DEVICE_VECTORS_PER_TURN + 2)));
     device.poll();
     expect(device.inbox).toHaveLength(2 * ROWS);
+    // Of some hundred rows each: beyond a few the others would wait.
+    expect(DEVICE_VECTORS_PER_TURN).toBeLessThanOrEqual(4);
+    expect(LINK_VECTORS_PER_TURN).toBeLessThanOrEqual(4);
   });
 });
 

@@ -126,7 +126,6 @@ export {
 export { emitPem, parsePem } from './pem.js';
 export { isPing, PING_PAYLOAD } from './ping.js';
 export {
-  joinPushReplies,
   MAX_PUSH_CHARACTERS,
   MAX_PUSH_OPTION_BYTES,
   PUSH_BUNDLE_BYTES,

@@ -42,14 +42,10 @@ export interface PushPart {
   readonly continuation: PushContinuation;
 }
 
-/** The options of a row of parts, in order. */
-export function joinPushReplies(parts: readonly PushPart[]): string[] {
-  return parts.flatMap((part) => part.options);
-}
-
 /** Gathers the parts of a reply until the last one has come. OpenVPN: process_incoming_push_reply(). */
 export class PushAssembly {
-  #parts: PushPart[] = [];
+  /** Of the parts so far: one without options leaves nothing behind, however many come. */
+  #options: string[] = [];
   #characters = 0;
 
   /**
@@ -59,12 +55,14 @@ export class PushAssembly {
    *   {@link MAX_PUSH_CHARACTERS}; the assembly is empty again after either end
    */
   handlePart(part: PushPart): Parsed<string[] | undefined> {
-    this.#parts.push(part);
-    for (const option of part.options) this.#characters += option.length + 1;
+    for (const option of part.options) {
+      this.#options.push(option);
+      this.#characters += option.length + 1;
+    }
     const tooLong = this.#characters > MAX_PUSH_CHARACTERS;
     if (part.continuation === 'more' && !tooLong) return accepted(undefined);
-    const options = joinPushReplies(this.#parts);
-    this.#parts = [];
+    const options = this.#options;
+    this.#options = [];
     this.#characters = 0;
     return tooLong ? refused('push: too many options') : accepted(options);
   }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -10,6 +12,9 @@ import {
   splitPushUpdate,
 } from '../src/index.js';
 import { value, vectors } from './vectors.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 function part(text: string): PushPart {
   const message = parseControlMessage(text);
@@ -57,6 +62,20 @@ test('a server that never ends its reply is refused', () => {
   while (assembly.handlePart(endless).ok && parts < 5000) parts++;
   expect(parts).toBe(1047);
   expect(value(assembly.handlePart({ options: ['a'], continuation: 'single' }))).toEqual(['a']);
+});
+
+test('parts without options leave nothing behind', async () => {
+  const assembly = new PushAssembly();
+  const parts = Array.from({ length: 1000 }, () => {
+    const empty = part('PUSH_REPLY,push-continuation 2');
+    expect(value(assembly.handlePart(empty))).toBeUndefined();
+    return new WeakRef(empty);
+  });
+  // What a WeakRef was made of lives to the end of its turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(parts.filter((one) => one.deref() !== undefined)).toHaveLength(0);
+  expect(value(assembly.handlePart({ options: ['a'], continuation: 'last' }))).toEqual(['a']);
 });
 
 test('split and join are inverse for any options', () => {

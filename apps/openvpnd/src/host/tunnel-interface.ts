@@ -15,6 +15,7 @@ import {
   setTransmitQueue,
   unconfigureInterface,
 } from './interface.js';
+import { OneAtATime } from './one-at-a-time.js';
 import { gatewayTo, localNetworkOf, RouteKeeper } from './routes.js';
 
 /** What cures the usual reasons why there is no device. */
@@ -57,7 +58,8 @@ export class TunnelInterface {
   #device: NativeTunDevice | undefined;
   #standing: Standing | undefined;
   /** The end of the change that runs now. */
-  #changes: Promise<void> = Promise.resolve();
+  /** A signal may end a connection while its routes are still being set. */
+  readonly #changes: OneAtATime = new OneAtATime();
 
   constructor(options: TunnelInterfaceOptions) {
     this.#options = options;
@@ -99,33 +101,22 @@ export class TunnelInterface {
    * @throws IpCommandError when the interface cannot be set up
    */
   bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
-    return this.#afterwards(() => this.#bringUp(plan, remoteHost));
+    return this.#changes.run(() => this.#bringUp(plan, remoteHost));
   }
 
   /**
    * Makes addresses and routes agree with another plan while the device stays open. Nothing while there is no interface: it is being
-   * taken down.
+   * taken down. A plan that another one follows before its turn has come is passed over.
    *
    * @throws IpCommandError when the interface cannot be set up
    */
   update(plan: TunnelPlanInput): Promise<void> {
-    return this.#afterwards(() => this.#update(plan));
+    return this.#changes.runLatest(() => this.#update(plan));
   }
 
   /** Removes routes and addresses and closes the device. Never throws. */
   takeDown(): Promise<void> {
-    return this.#afterwards(() => this.#takeDown());
-  }
-
-  /** One change at a time: a signal may end a connection while its routes are still being set. */
-  async #afterwards<T>(change: () => Promise<T>): Promise<T> {
-    const before = this.#changes;
-    const mine = before.then(change);
-    this.#changes = mine.then(
-      () => {},
-      () => {},
-    );
-    return await mine;
+    return this.#changes.run(() => this.#takeDown());
   }
 
   async #bringUp(plan: TunnelPlanInput, remoteHost: SystemRoutes['remoteHost']): Promise<TunDevice> {
