@@ -190,6 +190,22 @@ describe('ExternalMux: control', () => {
     }
   });
 
+  it('has quotas of its own: most of a full vector of control packets is left to be repeated', () => {
+    const mux = makeMux();
+    const punted = (address: LinkAddress, bytes: Uint8Array): number => {
+      const rx = vectorOf(...Array.from({ length: 512 }, () => [address, bytes] as const));
+      mux.classifyBatch(0, rx);
+      return rx.fate.subarray(0, rx.count).filter((fate) => fate === FATE_PUNT).length;
+    };
+    for (const count of [
+      punted(MALLORY, packet(P_CONTROL_HARD_RESET_CLIENT_V2, 0, 14)),
+      punted(ALICE, packet(P_ACK_V1)),
+    ]) {
+      expect(count).toBeGreaterThan(16);
+      expect(count).toBeLessThanOrEqual(64);
+    }
+  });
+
   it('limits the control packets of one peer in a batch, and not those of another', () => {
     const mux = makeMux({ controlsPerPeerPerBatch: 2 });
     const ack = packet(P_ACK_V1);

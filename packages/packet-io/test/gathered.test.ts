@@ -58,13 +58,14 @@ for (const host of [
           const sent = senders.map(() => bursts(random));
           const wanted = sent.map((packets) => packets.filter(({ length }) => length > 0 && length <= PACKET_BYTES));
           const count = wanted.flat().length;
-          for (const receiver of [native, portable]) {
-            // In turns, so that what one sends stands between what the other sends.
-            for (let at = 0; at < MAX_PACKETS; at += TURN) {
-              for (const [index, sender] of senders.entries()) {
-                send(sender, receiver, host, sent[index].slice(at, at + TURN));
-              }
+          const receivers = [native, portable];
+          // In turns, so that what one sends stands between what the other sends.
+          for (let at = 0; at < MAX_PACKETS; at += TURN) {
+            for (const [index, sender] of senders.entries()) {
+              send(random, sender, receivers, host, sent[index].slice(at, at + TURN));
             }
+          }
+          for (const receiver of receivers) {
             const received = await receive(receiver, rx, count);
             for (const [index, port] of ports.entries()) {
               expect(received.get(port) ?? []).toEqual(wanted[index].map(digest));
@@ -96,20 +97,36 @@ function bursts(random: SeededRandom): Uint8Array[] {
   return packets;
 }
 
+/** All packets to each receiver, in one batch in which the receivers change again and again. */
 function send(
+  random: SeededRandom,
   sender: LinkSocket,
-  receiver: LinkSocket,
+  receivers: readonly LinkSocket[],
   host: { family: 4 | 6; address: string },
   packets: readonly Uint8Array[],
 ): void {
-  const to = linkAddress({ ...host, port: receiver.localAddress()[ADDRESS_PORT] });
-  to[ADDRESS_LINK] = sender.id;
   if (packets.length === 0) return;
-  const tx = new PacketVector({ capacity: TURN, headroom: 0, packetBytes: PACKET_BYTES + 1, tailroom: 0 });
-  for (const packet of packets) {
-    const row = tx.appendCopy(packet);
-    tx.fate[row] = FATE_TO_LINK;
-    tx.addresses.set(to, row * ADDRESS_WORDS);
+  const addresses = receivers.map((receiver) => {
+    const to = linkAddress({ ...host, port: receiver.localAddress()[ADDRESS_PORT] });
+    to[ADDRESS_LINK] = sender.id;
+    return to;
+  });
+  const tx = new PacketVector({
+    capacity: TURN * receivers.length,
+    headroom: 0,
+    packetBytes: PACKET_BYTES + 1,
+    tailroom: 0,
+  });
+  for (let at = 0; at < packets.length; ) {
+    const run = packets.slice(at, at + 1 + random.below(40));
+    for (const to of addresses) {
+      for (const packet of run) {
+        const row = tx.appendCopy(packet);
+        tx.fate[row] = FATE_TO_LINK;
+        tx.addresses.set(to, row * ADDRESS_WORDS);
+      }
+    }
+    at += run.length;
   }
   expect(sender.sendBatch(tx)).toBe(true);
   expect(tx.fate.subarray(0, tx.count).every((fate) => fate === FATE_DROPPED)).toBe(true);

@@ -413,6 +413,15 @@ describe('gathering packets for the device', () => {
       expect(gather(packets), JSON.stringify(difference)).toHaveLength(2);
     }
     expect(gather([...flow(base, [1000]), innerPacket({ ...second, payload: pattern(1000) })])).toHaveLength(1);
+    // Time stamps: the same length, another value.
+    for (const [options, count] of [
+      [pattern(12), 1],
+      [pattern(12, 2), 2],
+    ] as const) {
+      const stamped = flow({ ...base, options: pattern(12) }, [1000]);
+      const packets = [...stamped, innerPacket({ ...second, options, payload: pattern(1000) })];
+      expect(gather(packets)).toHaveLength(count);
+    }
   });
 
   it('joins nothing whose checksum is wrong, in either place', () => {
