@@ -1,4 +1,5 @@
 import type { Run } from './run.js';
+import { timerMs } from './timer-limit.js';
 
 /**
  * Writes --status now and from time to time, and prints the same on SIGUSR2, as long as a run lasts.
@@ -19,7 +20,7 @@ export function keepStatus(run: Run, compose: (now: number) => readonly string[]
   if (status !== undefined && seconds > 0) {
     const write = (): void => status.write(`${lines().join('\n')}\n`);
     write();
-    timer = setInterval(write, seconds * 1000);
+    timer = setInterval(write, timerMs(seconds));
   }
   return () => {
     inbox.onStatistics(undefined);

@@ -5,6 +5,7 @@ import type { SignalInfo } from '../host/signals.js';
 import { takeInterruption, untilSignal } from '../interruptible.js';
 import { bindingFor } from '../link/socket-binding.js';
 import type { Run } from '../run.js';
+import { timerMs } from '../timer-limit.js';
 import type { ClientLinkRequest } from './client-link-request.js';
 
 /** The connection that was made, and to which of the addresses; or the signal that ends the attempt. */
@@ -87,7 +88,7 @@ class StreamAttempts {
       const timeout = setTimeout(() => {
         pending.cancel();
         this.#fail(remote, connectError(remote, 'ETIMEDOUT'));
-      }, entry.connectTimeoutSeconds * 1000);
+      }, timerMs(entry.connectTimeoutSeconds));
       this.#running.set(remote, { pending, timeout });
     }
     this.#arm();

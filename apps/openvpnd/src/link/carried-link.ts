@@ -3,6 +3,7 @@ import type { ClientLinkRequest, ClientLinks } from '../client/client-link-reque
 import type { Say } from '../host/interface.js';
 import { takeInterruption, untilSignal } from '../interruptible.js';
 import type { Run } from '../run.js';
+import { timerMs } from '../timer-limit.js';
 import { describeLink } from './describe-link.js';
 import { bindingFor } from './socket-binding.js';
 
@@ -34,7 +35,7 @@ export async function openCarriedLink(run: Run, request: ClientLinkRequest): Pro
     const pending = factory.connect({ remote, ...(local === undefined ? {} : { local }) }, finish);
     const timer = setTimeout(
       () => finish({ ok: false, error: pending.overdue?.() ?? connectError(remote, 'ETIMEDOUT') }),
-      entry.connectTimeoutSeconds * 1000,
+      timerMs(entry.connectTimeoutSeconds),
     );
     return () => {
       clearTimeout(timer);

@@ -4,6 +4,7 @@ import { httpProxyLinks } from '@openvpnd/http-proxy';
 import { socksDatagramLinks, socksLinks } from '@openvpnd/socks-proxy';
 import { readCredentials } from '../host/credentials.js';
 import type { Run } from '../run.js';
+import { timerMs } from '../timer-limit.js';
 import { tunnelVector } from '../tunnel-vector.js';
 import { proxyAuthentication } from './proxy-credentials.js';
 
@@ -45,7 +46,7 @@ export function proxyLinks({ run, entry, proxy, links, datagrams }: ProxyLinkOpt
       const { credentials } = proxy;
       const options = {
         target,
-        timeoutMs: entry.connectTimeoutSeconds * 1000,
+        timeoutMs: timerMs(entry.connectTimeoutSeconds),
         links,
         log,
         ...(credentials === undefined ? {} : { credentials: readCredentials(credentials) }),

@@ -1,4 +1,5 @@
 import type { Run } from '../run.js';
+import { timerMs } from '../timer-limit.js';
 import type { ClientAddressing } from './client-addressing.js';
 
 /**
@@ -18,7 +19,7 @@ export async function persistPool(run: Run, addressing: ClientAddressing): Promi
     log.say(1, `WARNING: cannot read the file of --ifconfig-pool-persist: ${(error as Error).message}`);
   }
   if (seconds === 0) return () => {};
-  const timer = setInterval(() => file.write(addressing.poolText), seconds * 1000);
+  const timer = setInterval(() => file.write(addressing.poolText), timerMs(seconds));
   return () => {
     clearInterval(timer);
     file.write(addressing.poolText);

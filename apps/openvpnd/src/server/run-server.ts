@@ -14,6 +14,7 @@ import { linkFactory } from '../link/link-factories.js';
 import { linkIds } from '../link/link-ids.js';
 import { loadTransports } from '../link/transport-modules.js';
 import type { Run } from '../run.js';
+import { timerMs } from '../timer-limit.js';
 import { threadedTlsEngines } from '../tls-engines.js';
 import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
@@ -172,6 +173,6 @@ function passwordProgram({ options }: Run, say: (line: string) => void): Passwor
   if (passwordVerify === undefined) return undefined;
   const { scriptSecurity } = options.process;
   // The client does not wait longer either.
-  const timeoutMs = options.tls.handshakeWindowSeconds * 1000;
+  const timeoutMs = timerMs(options.tls.handshakeWindowSeconds);
   return new PasswordProgram({ ...passwordVerify, scriptSecurity, timeoutMs, say });
 }
