@@ -44,4 +44,4 @@ export type {
   TransportSetup,
 } from './link-maker.js';
 export type { BufferSizes, LinkSocket, Readiness } from './ports.js';
-export type { UdpLinkOptions } from './udp-link-options.js';
+export { UDP_RECEIVE_BUFFER_BYTES, UDP_SEND_BUFFER_BYTES, type UdpLinkOptions } from './udp-link-options.js';

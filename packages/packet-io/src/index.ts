@@ -15,7 +15,6 @@ export {
 } from './socket.js';
 export { DEVICE_VECTOR, type NativeTunDevice, openTun, type TunOffload, type TunOptions } from './tun-device.js';
 export {
-  DEFAULT_BUFFER_BYTES,
   LINK_VECTOR,
   MULTIHOME_IDS,
   type NativeUdpLink,

@@ -12,15 +12,13 @@ import { type ArrivalCounters, ArrivalQueue } from '../arrival-queue.js';
 import { type Endpoint, linkAddress } from '../endpoint.js';
 import { bindError } from '../link-error.js';
 import type { LinkSocket, Readiness } from '../ports.js';
-import type { UdpLinkOptions } from '../udp-link-options.js';
+import { UDP_RECEIVE_BUFFER_BYTES, UDP_SEND_BUFFER_BYTES, type UdpLinkOptions } from '../udp-link-options.js';
 import { HostText, parseHost, withPort } from './host-text.js';
 
 /** Packets that wait for the driver: some turns of a fast link. Beyond it they are dropped, as the kernel would. */
 export const RECEIVE_QUEUE_PACKETS = 1024;
 /** Packets that node may hold back for a full socket before it counts as full. */
 export const SEND_QUEUE_PACKETS = 512;
-/** What the data path measured as enough; the system's limit may hold it lower. */
-const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024;
 const LARGEST_DATAGRAM_BYTES = 65_507;
 
 /** What happened on a link, in packets. */
@@ -211,11 +209,11 @@ function bindHost(local: Endpoint): string {
 /** The system may grant less, or nothing: the tunnel works all the same. */
 function setBuffers(socket: Socket, options: UdpLinkOptions): void {
   for (const [set, bytes] of [
-    [socket.setRecvBufferSize, options.receiveBufferBytes],
-    [socket.setSendBufferSize, options.sendBufferBytes],
+    [socket.setRecvBufferSize, options.receiveBufferBytes ?? UDP_RECEIVE_BUFFER_BYTES],
+    [socket.setSendBufferSize, options.sendBufferBytes ?? UDP_SEND_BUFFER_BYTES],
   ] as const) {
     try {
-      set.call(socket, bytes ?? DEFAULT_BUFFER_BYTES);
+      set.call(socket, bytes);
     } catch {
       // Refused: what the system gave on its own stays.
     }
