@@ -4,6 +4,8 @@ import { describeKey, readPeerCertificate } from './peer-certificate.js';
 
 /** Authorities, and the clients that come again: each renegotiation shows the same certificates. At about 4 KiB each. */
 const MAX_KNOWN = 512;
+/** A longer one is read each time: strangers show what they like before they are refused. */
+const MAX_KNOWN_BYTES = 8192;
 
 /** What is known of one certificate, whoever shows it. */
 export interface KnownCertificate {
@@ -30,6 +32,7 @@ export class KnownCertificates {
         return key;
       },
     };
+    if (der.length > MAX_KNOWN_BYTES) return read;
     const [oldest] = this.#known.keys();
     if (this.#known.size === MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(hash, read);
