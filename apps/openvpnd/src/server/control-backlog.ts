@@ -2,8 +2,11 @@
 export const CONTROL_STEPS_PER_BATCH = 8;
 /** What one client may have waiting: more than its send window. */
 const MAX_WAITING_PER_CLIENT = 16;
-/** What all may have waiting: at 2 KiB each 4 MiB. */
+/** What all of a kind may have waiting: at 2 KiB each 4 MiB. */
 const MAX_WAITING = 2048;
+
+/** Whose packets wait together: those of clients that are connected, which renegotiate, and those of clients that come. */
+export type ControlKind = 'connected' | 'coming';
 
 /** A control packet and whose it is. */
 export interface WaitingControl<Client> {
@@ -12,15 +15,15 @@ export interface WaitingControl<Client> {
 }
 
 /**
- * Control packets of clients that came in numbers, kept for later batches so that data goes first. The order is kept. What finds no room is
- * dropped: its sender repeats it.
+ * Control packets of clients that came in numbers, kept for later batches so that data goes first. The two kinds have room of their own and take turns, so that strangers,
+ * however many begin a handshake, leave half of the work to those who are connected; among each the order is kept. What finds no room is dropped: its sender repeats it.
  */
 export class ControlBacklog<Client> {
-  /** A ring: what was taken is not held. */
-  readonly #ring: (WaitingControl<Client> | undefined)[] = [];
-  /** Where the packet is that waits longest. */
-  #first = 0;
-  #count = 0;
+  readonly #rows: Readonly<Record<ControlKind, Ring<WaitingControl<Client>>>> = {
+    connected: new Ring(MAX_WAITING),
+    coming: new Ring(MAX_WAITING),
+  };
+  #next: ControlKind = 'connected';
   readonly #perClient: Map<Client, number> = new Map();
   #dropped = 0;
 
@@ -30,31 +33,63 @@ export class ControlBacklog<Client> {
   }
 
   get isEmpty(): boolean {
-    return this.#count === 0;
+    return !this.holds('connected') && !this.holds('coming');
+  }
+
+  /** Whether a packet of that kind waits. */
+  holds(kind: ControlKind): boolean {
+    return this.#rows[kind].count > 0;
   }
 
   /** Keeps a packet, which is the backlog's from now on. */
-  add(client: Client, packet: Uint8Array): void {
+  add(client: Client, packet: Uint8Array, kind: ControlKind): void {
     const ofClient = this.#perClient.get(client) ?? 0;
-    if (ofClient === MAX_WAITING_PER_CLIENT || this.#count === MAX_WAITING) {
+    if (ofClient === MAX_WAITING_PER_CLIENT || !this.#rows[kind].push({ client, packet })) {
       this.#dropped += 1;
       return;
     }
     this.#perClient.set(client, ofClient + 1);
-    this.#ring[(this.#first + this.#count) % MAX_WAITING] = { client, packet };
-    this.#count += 1;
   }
 
-  /** The packet that waits longest; the client may be gone. */
+  /** The packet that waits longest of the kind whose turn it is; the client may be gone. */
   take(): WaitingControl<Client> | undefined {
-    const next = this.#ring[this.#first];
-    if (next === undefined) return undefined;
-    this.#ring[this.#first] = undefined;
-    this.#first = (this.#first + 1) % MAX_WAITING;
-    this.#count -= 1;
-    const left = (this.#perClient.get(next.client) ?? 0) - 1;
-    if (left > 0) this.#perClient.set(next.client, left);
-    else this.#perClient.delete(next.client);
-    return next;
+    const kind = this.#next;
+    const other = kind === 'connected' ? 'coming' : 'connected';
+    this.#next = other;
+    const taken = this.#rows[kind].shift() ?? this.#rows[other].shift();
+    if (taken === undefined) return undefined;
+    const left = (this.#perClient.get(taken.client) ?? 0) - 1;
+    if (left > 0) this.#perClient.set(taken.client, left);
+    else this.#perClient.delete(taken.client);
+    return taken;
+  }
+}
+
+/** A queue with a bound. What was taken is not held. */
+class Ring<Item> {
+  readonly #size: number;
+  readonly #items: (Item | undefined)[] = [];
+  #first = 0;
+  count = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** False when it is full. */
+  push(item: Item): boolean {
+    if (this.count === this.#size) return false;
+    this.#items[(this.#first + this.count) % this.#size] = item;
+    this.count += 1;
+    return true;
+  }
+
+  shift(): Item | undefined {
+    const item = this.#items[this.#first];
+    if (item === undefined) return undefined;
+    this.#items[this.#first] = undefined;
+    this.#first = (this.#first + 1) % this.#size;
+    this.count -= 1;
+    return item;
   }
 }

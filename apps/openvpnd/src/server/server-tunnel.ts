@@ -295,8 +295,9 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       this.#newcomers.handleReturn(now, instance, packet, actions);
       return false;
     }
-    if (!mayWork || !this.#backlog.isEmpty) {
-      this.#backlog.add(instance, packet);
+    const kind = instance.modules.multi.connected ? 'connected' : 'coming';
+    if (!mayWork || this.#backlog.holds(kind)) {
+      this.#backlog.add(instance, packet, kind);
       return false;
     }
     this.#control.handleControl(now, slot, packet, actions);
