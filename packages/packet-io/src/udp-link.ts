@@ -1,12 +1,4 @@
-import {
-  type BufferSizes,
-  type Endpoint,
-  type LinkSocket,
-  type Readiness,
-  UDP_RECEIVE_BUFFER_BYTES,
-  UDP_SEND_BUFFER_BYTES,
-  type UdpLinkOptions,
-} from '@openvpnd/external-mux';
+import type { BufferSizes, Endpoint, LinkSocket, Readiness, UdpLinkOptions } from '@openvpnd/external-mux';
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
@@ -75,6 +67,10 @@ export const LINK_VECTOR: { readonly capacity: number; readonly arenaBytes: numb
   arenaBytes: 8 * (65_536 + 1088),
 };
 
+/** UDP_RECEIVE_BUFFER_BYTES and UDP_SEND_BUFFER_BYTES of the port, which brings types alone here; the tests hold them together. */
+const RECEIVE_BUFFER_BYTES = 512 * 1024;
+const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
+
 /**
  * Opens an unconnected UDP socket, nonblocking and closed on exec, that receives and sends a vector in a few system calls.
  * Without a local address one socket takes both families, or IPv4 alone where there is no IPv6; IPv4 peers of such a
@@ -106,8 +102,8 @@ function open(options: NativeUdpLinkOptions, local: Endpoint): NativeUdpLink {
   }
   const settings: SocketSettings = {
     ...options,
-    receiveBufferBytes: options.receiveBufferBytes ?? UDP_RECEIVE_BUFFER_BYTES,
-    sendBufferBytes: options.sendBufferBytes ?? UDP_SEND_BUFFER_BYTES,
+    receiveBufferBytes: options.receiveBufferBytes ?? RECEIVE_BUFFER_BYTES,
+    sendBufferBytes: options.sendBufferBytes ?? SEND_BUFFER_BYTES,
   };
   let fd: number;
   if (descriptor === undefined) {
