@@ -168,14 +168,15 @@ export class TlsSession {
   #handleSoftReset(now: Instant, packet: ControlPacket): readonly KeyReport[] {
     const { log } = this.#options;
     const old = this.#primary;
+    const refuse = (reason: string): void => log.debug('tls.soft-reset-refused', { reason, keyId: packet.keyId });
     // Its keys exist: then both ends have authenticated, and nothing of the first exchange is left open.
-    const refusal = !old.keys
-      ? 'not established'
-      : now - old.startedAt < MIN_SOFT_RESET_INTERVAL_MS
-        ? 'too early'
-        : undefined;
-    if (refusal !== undefined) {
-      log.debug('tls.soft-reset-refused', { reason: refusal, keyId: packet.keyId });
+    if (!old.keys) {
+      refuse('not established');
+      // Nothing but an acknowledgement may be left open, which a peer that is that far does not repeat. Its reset it does, and then there are keys.
+      return [{ keyState: old, events: old.concludeUnacked(now) }];
+    }
+    if (now - old.startedAt < MIN_SOFT_RESET_INTERVAL_MS) {
+      refuse('too early');
       return [];
     }
     this.#hear(now);

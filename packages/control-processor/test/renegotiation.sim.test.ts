@@ -157,6 +157,45 @@ describe('a renegotiation that fails', () => {
   });
 });
 
+describe('two points of which one renegotiates before it has acknowledged the first key exchange', () => {
+  const p2p = (renegMs: number) => ({ settings: { renegMs }, multi: { mode: 'p2p' } }) as const;
+
+  test.each(['client', 'server'] as const)('meet all the same, the %s renegotiates', (early) => {
+    const changes = { [early]: p2p(3000), [early === 'client' ? 'server' : 'client']: p2p(0) };
+    const world = new World({ conditions: PATH, ...changes });
+    const [hasty, other] = [world[early], world.other(world[early])];
+    let begun = false;
+    // What it would say under the first key is lost from the moment that it has its own keys.
+    world.filter = (from, packet) => {
+      begun ||= packet[0]! >> 3 === P_CONTROL_SOFT_RESET_V1;
+      return begun || from !== hasty || !hasty.multi.connected;
+    };
+    world.start();
+    world.server.run(world.server.multi.start(world.clock.now()));
+    world.clock.advanceUntil(() => begun, world.clock.now() + 10_000);
+    expect(begun).toBe(true);
+    const renegotiated = world.clock.now();
+    world.clock.advanceUntil(() => world.connected, renegotiated + 60_000);
+    expect(world.connected).toBe(true);
+    expect(world.clock.now() - renegotiated).toBeLessThan(5000);
+    world.clock.advanceBy(5000);
+    expect([hasty.keys.has(1), other.keys.has(1)]).toEqual([true, true]);
+  });
+
+  test('meet on a path that loses, whenever the second one comes', () => {
+    for (let seed = 1; seed <= 100; seed += 1) {
+      const world = new World({ seed, conditions: { ...PATH, loss: 0.2 }, client: p2p(3000), server: p2p(0) });
+      world.filter = (from) => from === world.server;
+      world.start();
+      world.clock.advanceBy((seed % 40) * 137);
+      world.filter = () => true;
+      world.server.run(world.server.multi.start(world.clock.now()));
+      world.clock.advanceUntil(() => world.connected, world.clock.now() + 60_000);
+      expect(world.connected, `seed ${seed}`).toBe(true);
+    }
+  });
+});
+
 describe('a soft reset', () => {
   test('before the first keys exist is refused', () => {
     const world = new World({ server: { automatic: false } });
