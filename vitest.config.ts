@@ -22,6 +22,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts', 'apps/*/test/*.test.ts', 'apps/*/test/sim/**/*.test.ts'],
+          // They work and do not wait: how long that takes tells how busy the machine is. This is for one that hangs.
+          testTimeout: 60_000,
         },
       },
       {
