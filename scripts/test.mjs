@@ -18,7 +18,7 @@ if (filters.length === 0) {
   check('type check: sources', bin('tsc'), ['-b']);
   check('type check: tests', bin('tsc'), ['-p', 'tsconfig.tests.json']);
   check('lint and format', bin('biome'), ['ci', '--colors=off', '--error-on-warnings', '--max-diagnostics=50']);
-  check('unused exports and dependencies', bin('knip'), ['--no-progress', '--no-config-hints']);
+  check('unused exports and dependencies', bin('knip'), ['--no-progress']);
 }
 runTests('unit', [process.execPath]);
 runTests('interop', interopEntrance());
