@@ -8,6 +8,11 @@ export interface Challenge {
   readonly text: string;
 }
 
+/** The value of `Proxy-Authorization` that answers a challenge, or why there is none. */
+export type ChallengeAnswer =
+  | { readonly ok: true; readonly header: string }
+  | { readonly ok: false; readonly reason: string };
+
 /** The challenges that are understood, in the order of the headers. RFC 9110, section 11.7.1; one challenge a header, as proxies send them. */
 export function readChallenges(values: readonly string[]): readonly Challenge[] {
   const found: Challenge[] = [];

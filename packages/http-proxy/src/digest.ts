@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readParameters } from './challenge.js';
+import { type ChallengeAnswer, readParameters } from './challenge.js';
 import type { ProxyCredentials } from './http-proxy-options.js';
 import { printable } from './response-head.js';
 
@@ -13,11 +13,6 @@ export interface DigestRequest {
   readonly clientNonce: string;
 }
 
-/** A response, or why the challenge cannot be answered. */
-export type DigestResponse =
-  | { readonly ok: true; readonly header: string }
-  | { readonly ok: false; readonly reason: string };
-
 /** The algorithms of RFC 7616, with and without `-sess`. OpenVPN knows the first two. */
 const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' };
 
@@ -27,7 +22,7 @@ const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha25
  *
  * @param challenge what stands behind `Digest`
  */
-export function digestResponse(challenge: string, request: DigestRequest): DigestResponse {
+export function digestResponse(challenge: string, request: DigestRequest): ChallengeAnswer {
   const given = readParameters(challenge);
   const realm = given.get('realm');
   const nonce = given.get('nonce');

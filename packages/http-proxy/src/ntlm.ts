@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import type { ChallengeAnswer } from './challenge.js';
 import type { ProxyCredentials } from './http-proxy-options.js';
 
 /** MD4 of some bytes. Node's OpenSSL has it no more. */
@@ -14,11 +15,6 @@ export interface NtlmRequest {
   readonly nowMs: number;
   readonly md4: Md4;
 }
-
-/** An answer, or why there is none. */
-export type NtlmResponse =
-  | { readonly ok: true; readonly header: string }
-  | { readonly ok: false; readonly reason: string };
 
 const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 /** NTLMSSP_NEGOTIATE_UNICODE, NTLMSSP_REQUEST_TARGET, NTLMSSP_NEGOTIATE_NTLM, NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY, NTLMSSP_NEGOTIATE_TARGET_INFO. */
@@ -44,7 +40,7 @@ export function ntlmNegotiation(): string {
  *
  * @param challenge what stands behind `NTLM`, in base 64
  */
-export function ntlmAnswer(challenge: string, request: NtlmRequest): NtlmResponse {
+export function ntlmAnswer(challenge: string, request: NtlmRequest): ChallengeAnswer {
   const message = Buffer.from(challenge, 'base64');
   if (message.length < 32 || !message.subarray(0, 8).equals(SIGNATURE) || message.readUInt32LE(8) !== 2) {
     return { ok: false, reason: CORRUPTED };

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { md4 } from 'hash-wasm';
+import { EndableServer } from './endable-server.js';
 
 /** What a proxy asks of its clients. Without `user` and `password` nobody gets through. */
 export interface HttpProxySettings {
@@ -36,32 +37,25 @@ interface Request {
 export class HttpProxyServer {
   readonly #settings: HttpProxySettings;
   readonly #log: (line: string) => void;
-  readonly #server: Server;
-  readonly #sockets: Set<Socket> = new Set();
+  readonly #server: EndableServer;
 
   constructor(settings: HttpProxySettings, log: (line: string) => void = () => {}) {
     this.#settings = settings;
     this.#log = log;
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
+    this.#server = new EndableServer((socket) => this.#serve(socket), { allowHalfOpen: true });
   }
 
   /** The port that it listens on. */
-  async listen(address: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, address, resolve);
-    });
-    return (this.#server.address() as { port: number }).port;
+  listen(address: string, port: number): Promise<number> {
+    return this.#server.listen(address, port);
   }
 
   /** Ends every connection. */
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
   }
 
   #serve(socket: Socket): void {
-    this.#keep(socket);
     let received = Buffer.alloc(0);
     const read = (chunk: Buffer): void => {
       received = Buffer.concat([received, chunk]);
@@ -82,12 +76,6 @@ export class HttpProxyServer {
     socket.on('end', () => socket.end());
   }
 
-  #keep(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('error', () => {});
-  }
-
   #refuse(socket: Socket, challenge: string): void {
     const body = '<html>Who are you?</html>\n';
     const keep = this.#settings.keepAlive ?? true;
@@ -102,7 +90,7 @@ export class HttpProxyServer {
     const at = target.lastIndexOf(':');
     const host = target.slice(0, at).replace(/^\[|\]$/g, '');
     const server = connect({ host, port: Number(target.slice(at + 1)) });
-    this.#keep(server);
+    this.#server.keep(server);
     server.once('connect', () => {
       this.#log(`connected ${target}`);
       client.write('HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n');

@@ -1,7 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import { connect, createServer, isIPv6, type Server, type Socket } from 'node:net';
+import { connect, isIPv6, type Socket } from 'node:net';
 import { SocksClient } from 'socks';
+import { EndableServer } from './endable-server.js';
 
 /** What a proxy asks of its clients. */
 export interface SocksProxySettings {
@@ -25,39 +26,30 @@ const UNREACHABLE = 5;
 export class SocksProxyServer {
   readonly #settings: SocksProxySettings;
   readonly #log: (line: string) => void;
-  readonly #server: Server;
-  readonly #open: Set<{ destroy(): void }> = new Set();
+  readonly #server: EndableServer;
 
   constructor(settings: SocksProxySettings = {}, log: (line: string) => void = () => {}) {
     this.#settings = settings;
     this.#log = log;
-    this.#server = createServer((socket) => void this.#serve(socket));
+    this.#server = new EndableServer((socket) => void this.#serve(socket));
   }
 
   /** The port that it listens on. */
-  async listen(address: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, address, resolve);
-    });
-    return (this.#server.address() as { port: number }).port;
+  listen(address: string, port: number): Promise<number> {
+    return this.#server.listen(address, port);
   }
 
   /** Ends every connection and association. */
   close(): void {
     this.#server.close();
-    this.endAll();
   }
 
   /** Ends every connection and association, and goes on listening. */
   endAll(): void {
-    for (const one of this.#open) one.destroy();
+    this.#server.endAll();
   }
 
   async #serve(socket: Socket): Promise<void> {
-    this.#open.add(socket);
-    socket.on('close', () => this.#open.delete(socket));
-    socket.on('error', () => {});
     const read = reader(socket);
     try {
       const [, methods] = await read(2);
@@ -107,8 +99,7 @@ export class SocksProxyServer {
 
   async #connect(client: Socket, host: string, port: number): Promise<void> {
     const server = connect({ host: await this.#addressOf(host), port });
-    this.#open.add(server);
-    server.on('close', () => this.#open.delete(server));
+    this.#server.keep(server);
     server.once('error', () => client.end(reply(UNREACHABLE)));
     server.once('connect', () => {
       client.write(reply(GRANTED));
