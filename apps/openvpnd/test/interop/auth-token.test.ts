@@ -29,7 +29,7 @@ function calls(lab: Lab): readonly string[] {
   return readFileSync(join(lab.directory, 'judge.sh.log'), 'utf8').trimEnd().split('\n');
 }
 
-describe.skipIf(!labReady('openvpn', 'ping'))('passwords and tokens', () => {
+describe.skipIf(!labReady('openvpn', 'ping')).concurrent('passwords and tokens', () => {
   let tls: TestPki;
   beforeAll(async () => {
     tls = await TestPki.create();

@@ -9,7 +9,7 @@ const ready = labReady('openvpn', 'ping');
 /** What the stock server runs for each client: accepts alice with her password. */
 const VERIFY = '#!/bin/sh\n[ "$username" = alice ] && [ "$password" = "s3cret word" ]\n';
 
-describe.skipIf(!ready)('auth-user-pass against a stock server', () => {
+describe.skipIf(!ready).concurrent('auth-user-pass against a stock server', () => {
   let tls: TestPki;
   beforeAll(async () => {
     tls = await TestPki.create();
