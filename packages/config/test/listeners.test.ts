@@ -246,6 +246,12 @@ describe('listeners that cannot be', () => {
     expect(listeners('<listen>\ntag a\nlocal * 1\nlocal * 2\n</listen>\n').map(({ tag }) => tag)).toEqual(['a', 'a']);
   });
 
+  test('more places than anybody has, in reasonable time', () => {
+    const lines = Array.from({ length: 60_000 }, (_, index) => `local * ${index + 1}\n`);
+    expect(listeners(lines.slice(0, 1024).join(''))).toHaveLength(1024);
+    expect(error(SERVER + lines.join(''))).toContain('local: a server listens at 1024 places at most (server.conf:');
+  });
+
   test('what is no address and no name either, where it is written', () => {
     const line = SERVER.split('\n').length;
     for (const host of ['300.1.1.1', '1.2.3.4.5', '10.0.0.', '1..2', '4294967296', 'fe80::g', '1::2::3', ':']) {

@@ -17,6 +17,9 @@ const FRAGMENT_MIN = 68;
 /** Longest wait between attempts, in seconds. */
 const RETRY_LIMIT = 65_535;
 
+/** More than anybody's addresses times ports; each is a socket. */
+const MAX_LOCALS = 1024;
+
 function keyDirection(statement: Statement, index: number): 0 | 1 {
   return textAt(statement, index) === '1' ? 1 : 0;
 }
@@ -36,8 +39,10 @@ export const ENTRY_HANDLERS: Handlers = {
       protocol,
       origin: statement.origin,
     };
+    const { locals = [] } = draft.entry;
+    if (locals.length === MAX_LOCALS) return `local: a server listens at ${MAX_LOCALS} places at most`;
     draft.entry.local = local;
-    draft.entry.locals = [...(draft.entry.locals ?? []), local];
+    draft.entry.locals = [...locals, local];
     // A local address implies binding, which a client otherwise does not do.
     draft.entry.bind ??= { ipv6Only: false };
     return undefined;
