@@ -91,20 +91,43 @@ describe('environments', () => {
     for (const socket of own) expect(child.stdout).not.toContain(socket);
   });
 
-  it('a throw out of a watcher is an uncaught exception, as anywhere', () => {
-    const script = `
+  /** Runs a process that sends a packet to itself and does `script` with it: once, since it does not read the packet and stops listening. */
+  function onPacket(script: string): { status: number | null; stdout: string } {
+    const whole = `
       const addon = require(${JSON.stringify(file)});
       const fd = addon.socketOpen(false, 4, false);
       const port = addon.udpAdopt(fd, 1);
       addon.socketBind(fd, '127.0.0.1', 0, 0);
       const words = new Uint32Array(8);
       addon.udpLocalAddress(port, words);
-      addon.watchPort(port, () => { throw new Error('out of the watcher'); });
+      addon.watchPort(port, () => { addon.setReading(port, false); ${script} });
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
       addon.udpSendOne(port, new Uint8Array(1), words);
     `;
-    const child = spawnSync(process.execPath, ['-e', script], { timeout: 10_000, encoding: 'utf8' });
-    expect([child.status, child.stdout]).toEqual([3, 'out of the watcher\n']);
+    const { status, stdout } = spawnSync(process.execPath, ['-e', whole], { timeout: 10_000, encoding: 'utf8' });
+    return { status, stdout };
+  }
+
+  it('a throw out of a watcher is an uncaught exception, as anywhere', () => {
+    const end = onPacket(`throw new Error('out of the watcher');`);
+    expect(end).toEqual({ status: 3, stdout: 'out of the watcher\n' });
+  });
+
+  it('what a watcher puts off is done before the process waits again', () => {
+    const end = onPacket(`
+      const done = [];
+      const note = (what) => { done.push(what); if (done.length === 3) { console.log(done.join(' ')); process.exit(4); } };
+      setTimeout(() => process.exit(5), 5000);
+      process.nextTick(note, 'tick');
+      queueMicrotask(() => note('microtask'));
+      Promise.resolve().then(() => process.nextTick(note, 'tick of a promise'));
+    `);
+    expect(end).toEqual({ status: 4, stdout: expect.stringMatching(/^(tick|microtask) .*tick of a promise\n$/) });
+  });
+
+  it('a throw out of what a watcher put off is an uncaught exception too', () => {
+    const end = onPacket(`process.nextTick(() => { throw new Error('later'); });`);
+    expect(end).toEqual({ status: 3, stdout: 'later\n' });
   });
 });
 
