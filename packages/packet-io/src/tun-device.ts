@@ -37,7 +37,7 @@ export interface NativeTunDevice extends TunDevice {
  */
 export const DEVICE_VECTOR: { readonly capacity: number; readonly arenaBytes: number } = {
   capacity: 512,
-  arenaBytes: 1024 * 1024,
+  arenaBytes: 512 * 1024,
 };
 
 const { EINVAL } = constants.errno;

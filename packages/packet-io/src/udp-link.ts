@@ -59,12 +59,12 @@ export interface NativeUdpLink extends LinkSocket {
 }
 
 /**
- * What a vector that a link with offloads fills should have: rows for all datagrams of a few gathered messages, and an arena in which eight of
+ * What a vector that a link with offloads fills should have: rows for all datagrams of a few gathered messages, and an arena in which four of
  * these have their places.
  */
 export const LINK_VECTOR: { readonly capacity: number; readonly arenaBytes: number } = {
   capacity: 512,
-  arenaBytes: 8 * (65_536 + 1088),
+  arenaBytes: 4 * (65_536 + 1088),
 };
 
 /** UDP_RECEIVE_BUFFER_BYTES and UDP_SEND_BUFFER_BYTES of the port, which brings types alone here; the tests hold them together. */

@@ -60,7 +60,7 @@ describe('calls into the addon', () => {
     for (const one of links.splice(0)) one.close();
   });
 
-  for (const rows of [1, 64, 300]) {
+  for (const rows of [1, 64, 250]) {
     it(`a batch is sealed, sent, received and opened with one call each, be it ${rows} packets`, () => {
       const calls = countCalls();
       const backend = nativeBackend('best');
