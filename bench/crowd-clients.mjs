@@ -1,14 +1,17 @@
-// Many clients of one server in one process, without devices: node bench/crowd-clients.mjs --config FILE --count N [--at-once M]
+// Many clients of one server in one process: node bench/crowd-clients.mjs --config FILE --count N [--at-once M] [--devices]
 //
 // Prints one line of JSON when all are connected, `{"connected":N,"seconds":S,"perSecond":R,"firstMs":…,"medianMs":…,"lastMs":…}`, and stays until SIGTERM.
-// At most M of them are on their way at a time (all when absent).
+// At most M of them are on their way at a time (all when absent). With --devices each has a tun device, tun0 and so on, with the address that it was given, and
+// a routing table of its own in which the server's end is behind that device: who binds to the address uses the tunnel. `addresses` are then in the JSON.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { parseArgs } from 'node:util';
 import { ClientCredentials } from '../apps/openvpnd/dist/client/client-credentials.js';
 import { composeClient } from '../apps/openvpnd/dist/client/compose-client.js';
 import { controlWraps } from '../apps/openvpnd/dist/control-wraps.js';
+import { DataPath } from '../apps/openvpnd/dist/data-path.js';
 import { systemRandom } from '../apps/openvpnd/dist/host/system-random.js';
 import { tlsEngines } from '../apps/openvpnd/dist/tls-engines.js';
 import { tunnelVector } from '../apps/openvpnd/dist/tunnel-vector.js';
@@ -20,7 +23,12 @@ import { ADDRESS_LINK } from '../packages/memory/dist/index.js';
 import * as packetIo from '../packages/packet-io/dist/index.js';
 
 const { values } = parseArgs({
-  options: { config: { type: 'string' }, count: { type: 'string' }, 'at-once': { type: 'string' } },
+  options: {
+    config: { type: 'string' },
+    count: { type: 'string' },
+    'at-once': { type: 'string' },
+    devices: { type: 'boolean', default: false },
+  },
 });
 const count = Number(values.count);
 const atOnce = Number(values['at-once'] ?? count);
@@ -31,12 +39,15 @@ const [entry] = options.connections;
 const { host, port } = entry.remote;
 const engines = tlsEngines(options);
 const wraps = controlWraps(options, entry);
-const backend = (packetIo.nativeBackend ?? packetIo.evpBackend)();
+const dataPath = new DataPath(options);
+const backend = dataPath.backend();
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const epoch = Date.now() - nodeClock().now();
 
 /** When each was connected, in milliseconds from its own start. */
 const took = [];
+/** What they were given, with --devices. */
+const addresses = [];
 const began = performance.now();
 let started = 0;
 while (started < Math.min(count, atOnce)) start();
@@ -46,7 +57,8 @@ function start() {
   started += 1;
   const since = performance.now();
   const clock = nodeClock();
-  const link = packetIo.openUdpLink({ id: 1 });
+  const number = started - 1;
+  const link = packetIo.openUdpLink(values.devices ? { id: 1, offload: dataPath.udp } : { id: 1 });
   const remote = linkAddress({ family: isIPv6(host) ? 6 : 4, address: host, port }, link.id);
   const { tunnel } = composeClient({
     options,
@@ -65,13 +77,17 @@ function start() {
   });
   const execute = (action) => {
     if (action.type === 'send-control' && action.to[ADDRESS_LINK] === link.id) link.send(action.packet, action.to);
-    else if (action.type === 'configure') connected(performance.now() - since);
-    else if (action.type === 'signal') throw new Error(`a client has ended: ${action.info.text}`);
+    else if (action.type === 'configure') {
+      const milliseconds = performance.now() - since;
+      if (values.devices) loop.setDevice(device(number, action.imported.plan));
+      connected(milliseconds);
+    } else if (action.type === 'signal') throw new Error(`a client has ended: ${action.info.text}`);
   };
   const loop = new EventLoop({
     clock,
     tunnel,
     vector: { ...tunnelVector(entry.tunMtu), capacity: 4 },
+    ...(values.devices ? { linkVector: packetIo.LINK_VECTOR, deviceVector: packetIo.DEVICE_VECTOR } : {}),
     execute,
     linkLost: (_link, error) => {
       throw error;
@@ -81,6 +97,20 @@ function start() {
   loop.addLink(link);
   for (const action of tunnel.start(clock.now())) execute(action);
   loop.wake();
+}
+
+/** The device of a client, up, with its address and the way to the server. */
+function device(number, plan) {
+  const opened = packetIo.openTun({ name: `tun${number}`, offload: dataPath.tun });
+  const { local } = plan.ifconfig;
+  const table = String(1000 + number);
+  const ip = (...args) => execFileSync('ip', args);
+  ip('address', 'add', `${local}/32`, 'dev', opened.name);
+  ip('link', 'set', opened.name, 'up', 'mtu', String(plan.tunMtu), 'txqueuelen', '500');
+  ip('route', 'add', plan.routeGateway, 'dev', opened.name, 'src', local, 'table', table);
+  ip('rule', 'add', 'from', local, 'lookup', table);
+  addresses.push(local);
+  return opened;
 }
 
 function connected(milliseconds) {
@@ -97,6 +127,7 @@ function connected(milliseconds) {
     firstMs: at(0),
     medianMs: at(0.5),
     lastMs: at(1),
+    ...(values.devices ? { addresses } : {}),
   };
   process.stdout.write(`${JSON.stringify(summary)}\n`);
 }

@@ -1,0 +1,80 @@
+// TCP streams to one address: as receiver `node bench/streams.mjs --listen ADDRESS`, as sender `node bench/streams.mjs --to ADDRESS --from A,A,… --seconds S`, one stream
+// from each of the addresses (the same one may stand there more than once).
+//
+// The sender prints `{"bytes":N,"seconds":S,"each":[…]}` when its time is over: what the receiver has taken, by its own count.
+
+import { connect, createServer } from 'node:net';
+import { parseArgs } from 'node:util';
+
+const PORT = 5001;
+const CHUNK = Buffer.alloc(256 * 1024);
+/** Streams find their speed before they are measured. */
+const WARM_UP_MS = 1000;
+
+const { values } = parseArgs({
+  options: {
+    listen: { type: 'string' },
+    to: { type: 'string' },
+    from: { type: 'string' },
+    seconds: { type: 'string', default: '4' },
+  },
+});
+if (values.listen !== undefined) receive(values.listen);
+else await send(values.to, values.from.split(','), Number(values.seconds) * 1000);
+
+/** Takes what comes; who sends a line to the port behind it gets the counts so far, by the address and port of the stream. */
+function receive(address) {
+  const taken = new Map();
+  const server = createServer({ highWaterMark: 256 * 1024 }, (socket) => {
+    const name = `${socket.remoteAddress}:${socket.remotePort}`;
+    taken.set(name, 0);
+    socket.on('data', (chunk) => taken.set(name, taken.get(name) + chunk.length));
+    socket.on('error', () => {});
+  });
+  server.listen(PORT, address, 256, () => process.stdout.write('listening\n'));
+  const counts = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(JSON.stringify([...taken]));
+  });
+  counts.listen(PORT + 1, address);
+}
+
+async function send(address, from, milliseconds) {
+  const sockets = await Promise.all(from.map((localAddress) => open(address, PORT, localAddress)));
+  for (const socket of sockets) {
+    const write = () => {
+      while (socket.write(CHUNK));
+    };
+    socket.on('drain', write);
+    write();
+  }
+  await pause(WARM_UP_MS);
+  const first = await countsAt(address, from[0]);
+  const begun = performance.now();
+  await pause(milliseconds);
+  const last = await countsAt(address, from[0]);
+  const seconds = (performance.now() - begun) / 1000;
+  const each = [...last].map(([name, bytes]) => bytes - (first.get(name) ?? 0));
+  process.stdout.write(`${JSON.stringify({ bytes: each.reduce((sum, one) => sum + one, 0), seconds, each })}\n`);
+  process.exit(0);
+}
+
+function open(host, port, localAddress) {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, localAddress }, () => resolve(socket));
+    socket.on('error', reject);
+  });
+}
+
+async function countsAt(address, localAddress) {
+  const socket = await open(address, PORT + 1, localAddress);
+  let text = '';
+  for await (const chunk of socket) text += chunk;
+  return new Map(JSON.parse(text));
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}
