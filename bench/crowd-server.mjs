@@ -1,6 +1,6 @@
 // What the benches with many clients share: a server in a laboratory, and what its process has used.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
@@ -100,18 +100,6 @@ export async function startCrowd(namespace, node, file, count, atOnce = count, m
   const running = namespace.start(node, [`${root}bench/crowd-clients.mjs`, ...args]);
   const [line] = await running.waitForLine(/^\{.*"connected".*\}$/, 300_000);
   return { running, connected: JSON.parse(line) };
-}
-
-/** User and system time that a process has used so far. */
-export function cpuSeconds(pid) {
-  // Fields 14 and 15 of stat(5), counted behind the name, which may hold spaces.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** VmRSS of a process, in bytes. */
-export function residentBytes(pid) {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
 
 /** Writes what was measured to bench/results, with what it was measured on. */

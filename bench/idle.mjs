@@ -9,16 +9,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Lab } from '../packages/testkit/dist/node/index.js';
-import {
-  contenders,
-  cpuSeconds,
-  requireTools,
-  residentBytes,
-  SHARED_OPTIONS,
-  startCrowd,
-  startServer,
-  writeResults,
-} from './crowd-server.mjs';
+import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer, writeResults } from './crowd-server.mjs';
+import { cpuSeconds, residentBytes } from './process-figures.mjs';
 
 const { values } = parseArgs({
   options: {
