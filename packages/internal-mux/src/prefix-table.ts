@@ -73,6 +73,21 @@ export class PrefixTable {
     return slot;
   }
 
+  /** How many places a look-up of this address visits, which is what it costs. For tests: `lookup` itself counts nothing. */
+  stepsOf(address: Uint8Array): number {
+    const view = new DataView(address.buffer, address.byteOffset, address.length);
+    for (let word = 0; word < this.#words; word += 1) this.#wanted[word] = view.getUint32(word * 4);
+    let steps = 0;
+    for (const length of this.#lengths) {
+      const entry = this.#find(length);
+      let hash = length + 1;
+      for (const value of this.#masked) hash = mix(hash, value);
+      steps += ((entry - finish(hash)) & (this.#capacity - 1)) + 1;
+      if (this.#keyLengths[entry] !== FREE) break;
+    }
+    return steps;
+  }
+
   /** The slot of exactly this prefix; NO_SLOT when it is not there. */
   get(prefix: Prefix): number {
     const entry = this.#findPrefix(prefix);
