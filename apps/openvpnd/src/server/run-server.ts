@@ -5,6 +5,7 @@ import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
 import { optimiseEarly } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
+import { lowerHelperThreads } from '../host/helper-threads.js';
 import { PasswordProgram } from '../host/password-program.js';
 import { PortShare } from '../host/port-share.js';
 import type { SignalInfo } from '../host/signals.js';
@@ -40,6 +41,7 @@ export async function runServer(
   started?: (server: RunningServer) => void,
 ): Promise<SignalInfo> {
   keepHeapCompact();
+  lowerHelperThreads();
   const engines = threadedTlsEngines(run.options);
   try {
     return await serveWith(engines, run, tunnelInterface, started);

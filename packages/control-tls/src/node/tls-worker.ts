@@ -5,6 +5,7 @@ import type { TlsEngine } from '../ports.js';
 import { nodeTlsEngineFactory } from './node-tls-engine-factory.js';
 import { readCommands, TlsReportWriter } from './tls-worker-frames.js';
 import type { Exporter, TlsEngineCommand, TlsWorkerData, TlsWorkerMessage } from './tls-worker-messages.js';
+import { yieldProcessor } from './yield-processor.js';
 
 /** Ciphertext that gives no event is told of when it has come to so many bytes. */
 const SILENT_BYTES = 8192;
@@ -17,6 +18,7 @@ interface Hosted {
   toldConsumed: number;
 }
 
+yieldProcessor();
 const { options, exporters } = workerData as TlsWorkerData;
 const factory = nodeTlsEngineFactory(options);
 const hosted = new Map<number, Hosted>();
