@@ -1,7 +1,7 @@
 // Throughput and round-trip times of a tunnel in two network namespaces joined by veth. The contenders take turns in every round, so that a
 // noisy machine is noisy for all; what counts are the ratios.
 //
-//   pnpm bench [--row NAME] [--rounds N] [--seconds S] [--contenders openvpn,openvpnd]
+//   pnpm bench [--row NAME] [--rounds N] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH]
 //
 // A row is one line of the table in docs/performance.md; see ROWS. A contender is a program for both ends, or two as SERVER/CLIENT. The first is the
 // measure of the others. Results also go to bench/results/ as JSON.
@@ -31,7 +31,18 @@ const DEVICE = 'tun0';
 const LOADED_INTERVAL_MS = 20;
 const NAME_WIDTH = 17;
 
-const OURS = [process.execPath, `${root}apps/openvpnd/dist/main.js`];
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    row: { type: 'string', default: 'one-stream' },
+    cipher: { type: 'string' },
+    contenders: { type: 'string' },
+    node: { type: 'string', default: process.execPath },
+  },
+});
+
+const OURS = [values.node, `${root}apps/openvpnd/dist/main.js`];
 
 /** What can be measured: a command that takes `--config FILE`, and lines that its configuration needs besides. */
 const CONTENDERS = {
@@ -57,15 +68,6 @@ const ROWS = {
   loaded: { loaded: true },
 };
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    row: { type: 'string', default: 'one-stream' },
-    cipher: { type: 'string' },
-    contenders: { type: 'string' },
-  },
-});
 const row = {
   cipher: 'AES-256-GCM',
   proto: 'udp4',
@@ -112,7 +114,7 @@ for (let round = 1; round <= rounds; round++) {
     );
   }
 }
-report();
+await report();
 
 /** One tunnel, fresh, measured and taken down. */
 async function measure(serverProgram, clientProgram) {
@@ -204,7 +206,7 @@ function cpuSeconds(processes) {
   return ticks / 100;
 }
 
-function report() {
+async function report() {
   const summary = names.map((name, place) => ({
     name,
     packetsPerSecond: median(measured[place].map((one) => one.packetsPerSecond ?? 0)),
@@ -230,7 +232,7 @@ function report() {
     cpu: cpus()[0]?.model,
     cores: cpus().length,
     kernel: release(),
-    node: process.version,
+    node: (await runToEnd(values.node, ['--version'], 10_000)).stdout.trim(),
     openvpn: versionLine,
   };
   const ratios = others.map((one) => ({
