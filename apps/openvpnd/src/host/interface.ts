@@ -20,9 +20,16 @@ export type Say = (line: string) => void;
 /**
  * Brings an interface up with its addresses. OpenVPN: do_ifconfig(); the lines are those of its netlink build.
  *
+ * @param superPackets it hands over super-packets, which are kept so small that one of them, sealed, is one send: as many segments and bytes as a UDP message
+ *   takes. An `ip` or a kernel that does not know the limits is no error: then some take two.
  * @throws IpCommandError
  */
-export async function configureInterface(device: string, settings: InterfaceSettings, say: Say): Promise<void> {
+export async function configureInterface(
+  device: string,
+  settings: InterfaceSettings,
+  say: Say,
+  { superPackets = false }: { readonly superPackets?: boolean } = {},
+): Promise<void> {
   const commands: string[] = [];
   commands.push(`link set dev ${device} mtu ${settings.mtu}`);
   say(`net_iface_mtu_set: mtu ${settings.mtu} for ${device}`);
@@ -40,7 +47,10 @@ export async function configureInterface(device: string, settings: InterfaceSett
     commands.push(`addr replace ${ipv6.address}/${ipv6.prefixBits} dev ${device} nodad`);
     say(`net_addr_v6_add: ${ipv6.address}/${ipv6.prefixBits} dev ${device}`);
   }
-  await ipBatch(commands);
+  if (!superPackets) return await ipBatch(commands);
+  const limits = `gso_max_size ${SUPER_PACKET_BYTES} gso_max_segs ${SUPER_PACKET_SEGMENTS}`;
+  // A program is started once for all of it: that takes longer than what it does.
+  await ipBatch([`link set dev ${device} ${limits}`, ...commands]).catch(() => ipBatch(commands));
 }
 
 /** Sets how many packets the interface keeps for us (--txqueuelen). A failure is a note. OpenVPN: open_tun_generic(). */
@@ -51,15 +61,6 @@ export async function setTransmitQueue(device: string, packets: number, say: Say
   } catch {
     say(`Note: Cannot set tx queue length on ${device}`);
   }
-}
-
-/**
- * Keeps the super-packets of a device so small that one of them, sealed, is one send: as many segments and bytes as a UDP message takes. An `ip` or a kernel
- * that does not know the limits is no error: then some take two.
- */
-export async function limitSegments(device: string): Promise<void> {
-  const limits = ['gso_max_size', String(SUPER_PACKET_BYTES), 'gso_max_segs', String(SUPER_PACKET_SEGMENTS)];
-  await ip('link', 'set', 'dev', device, ...limits).catch(() => {});
 }
 
 /**

@@ -10,7 +10,6 @@ import {
 import {
   configureInterface,
   type InterfaceSettings,
-  limitSegments,
   type Say,
   setTransmitQueue,
   unconfigureInterface,
@@ -130,7 +129,7 @@ export class TunnelInterface {
       await this.#takeDown();
     }
     // Asked before our own routes could answer.
-    const system = await surveySystem(remoteHost);
+    const system = await surveySystem(plan, remoteHost);
     const device = this.openDevice();
     const settings = planInterface(plan);
     const routes = planRoutes(plan, system, device.name);
@@ -139,8 +138,7 @@ export class TunnelInterface {
     const { txQueueLength } = this.#options;
     if (txQueueLength !== undefined) await setTransmitQueue(device.name, txQueueLength, say);
     if (!this.#options.ifconfigNoexec) {
-      if (this.offload !== 'none') await limitSegments(device.name);
-      await configureInterface(device.name, settings, say);
+      await configureInterface(device.name, settings, say, { superPackets: this.offload !== 'none' });
     }
     if (!this.#options.routeNoexec) await this.#addRoutes(keeper, routes);
     return device;
@@ -199,7 +197,12 @@ function sameValue(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-async function surveySystem(remoteHost: SystemRoutes['remoteHost']): Promise<SystemRoutes> {
+async function surveySystem(
+  { routes, redirectGateway }: TunnelPlanInput,
+  remoteHost: SystemRoutes['remoteHost'],
+): Promise<SystemRoutes> {
+  // A server mostly: nothing leads around its tunnel.
+  if (remoteHost === undefined && routes.length === 0 && redirectGateway === undefined) return {};
   const toRemote = remoteHost === undefined ? undefined : await gatewayTo(remoteHost.address);
   // An address behind the default route, of the documentation's networks.
   const defaultGateway = await gatewayTo('192.0.2.1');
