@@ -1,13 +1,10 @@
 // What the benches with many clients share: a server in a laboratory, and what its process has used.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
   addSystemDirectoriesToPath,
   clientConfig,
   missingForLab,
-  runToEnd,
   serverConfig,
   ThrowAwayPki,
   writeConfig,
@@ -100,22 +97,4 @@ export async function startCrowd(namespace, node, file, count, atOnce = count, m
   const running = namespace.start(node, [`${root}bench/crowd-clients.mjs`, ...args]);
   const [line] = await running.waitForLine(/^\{.*"connected".*\}$/, 300_000);
   return { running, connected: JSON.parse(line) };
-}
-
-/** Writes what was measured to bench/results, with what it was measured on. */
-export async function writeResults(name, node, content) {
-  const file = `${root}bench/results/${name}-${new Date().toISOString().replaceAll(':', '-')}.json`;
-  mkdirSync(`${root}bench/results`, { recursive: true });
-  const [openvpn] = (await runToEnd('openvpn', ['--version'], 10_000)).stdout.split('\n');
-  const version = (await runToEnd(node, ['--version'], 10_000)).stdout.trim();
-  const machine = {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    load: loadavg(),
-    kernel: release(),
-    node: version,
-    openvpn,
-  };
-  writeFileSync(file, `${JSON.stringify({ machine, ...content }, null, 2)}\n`);
-  process.stdout.write(`\nwritten to ${file.slice(root.length)}\n`);
 }

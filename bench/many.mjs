@@ -8,8 +8,9 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Lab, median } from '../packages/testkit/dist/node/index.js';
-import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer, writeResults } from './crowd-server.mjs';
+import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
 import { cpuSeconds } from './process-figures.mjs';
+import { writeResults } from './results.mjs';
 
 const TARGET = '10.8.0.1';
 const program = fileURLToPath(new URL('./streams.mjs', import.meta.url));

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { InternalMux } from '../packages/internal-mux/dist/index.js';
 import { FATE_DROPPED, FATE_INNER, PacketVector } from '../packages/memory/dist/index.js';
 import { median } from '../packages/testkit/dist/node/index.js';
-import { writeResults } from './crowd-server.mjs';
+import { writeResults } from './results.mjs';
 
 const CLIENTS = 100;
 const PACKETS = 256;

@@ -1,0 +1,69 @@
+// A tunnel between two namespaces that a veth pair joins: what the benches of one tunnel share.
+
+import { fileURLToPath } from 'node:url';
+import { clientConfig, serverConfig, ThrowAwayPki, writeConfig } from '../packages/testkit/dist/node/index.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const UP_TIMEOUT_MS = 30_000;
+const DEVICE = 'tun0';
+
+/** The address of the server inside the tunnel. */
+export const TARGET = '10.8.0.1';
+
+/** What can be measured, by name: a command that takes `--config FILE`, and lines that its configuration needs besides. */
+export function knownPrograms(node) {
+  const ours = [node, `${root}apps/openvpnd/dist/main.js`];
+  return {
+    // Its kernel module would take the data path out of the comparison; where it is absent the line changes nothing.
+    openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
+    openvpnd: { command: ours, extra: [] },
+    'openvpnd-evp': { command: ours, extra: ['setenv OPENVPND_DATA_PATH evp'] },
+    'openvpnd-plain': { command: ours, extra: ['setenv OPENVPND_DATA_PATH "no-tso no-gso evp"'] },
+  };
+}
+
+/** Why contenders (a program for both ends, or SERVER/CLIENT) cannot be measured; undefined when they can. */
+export function unknownContender(names, programs) {
+  const unknown = names.flatMap((name) => name.split('/')).find((name) => programs[name] === undefined);
+  return unknown && `${unknown} is not one of ${Object.keys(programs).join(', ')}`;
+}
+
+/**
+ * Brings a contender's tunnel up. `label` tells the namespaces of several tunnels in one laboratory apart. Given back: the namespaces, and the two processes, which the
+ * laboratory ends.
+ */
+export async function startTunnel(lab, contender, programs, { cipher, proto, segmentsOnWire = false, label = '' }) {
+  const [serverName, clientName = serverName] = contender.split('/');
+  const [server, client] = [await lab.namespace(`server${label}`), await lab.namespace(`client${label}`)];
+  const network = await lab.join([server, client]);
+  if (segmentsOnWire) {
+    const off = ['tx-udp-segmentation', 'off', 'tso', 'off', 'gso', 'off'];
+    for (const end of [server, client])
+      await end.run('ethtool', ['-K', network.addressesOf(end).device, ...off], 10_000);
+  }
+  const pki = await ThrowAwayPki.create();
+  const identity = async (purpose) => ({ ca: pki.ca, ...(await pki.issue(purpose, purpose)) });
+  const start = async (namespace, { command: [program, ...before] }, config) => {
+    const file = writeConfig(lab.directory, `${namespace.name}.conf`, config);
+    const running = namespace.start(program, [...before, '--config', file]);
+    await running.waitForLine(/Initialization Sequence Completed/, UP_TIMEOUT_MS);
+    return running;
+  };
+  const shared = { proto, device: DEVICE, ciphers: [cipher] };
+  const addresses = network.addressesOf(server);
+  const remote = proto.endsWith('6') ? addresses.ipv6 : addresses.ipv4;
+  const [ofServer, ofClient] = [programs[serverName], programs[clientName]];
+  const processes = [
+    await start(
+      server,
+      ofServer,
+      serverConfig({ ...shared, extra: ofServer.extra, identity: await identity('server') }),
+    ),
+    await start(
+      client,
+      ofClient,
+      clientConfig({ ...shared, extra: ofClient.extra, identity: await identity('client'), remote }),
+    ),
+  ];
+  return { server, client, processes };
+}
