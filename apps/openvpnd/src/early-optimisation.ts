@@ -13,12 +13,26 @@ const COUNTS_BUDGETS = 11;
  * Calling it again changes nothing.
  */
 export function optimiseEarly(): void {
-  const version = Number.parseInt(process.versions.v8, 10);
   setFlagsFromString('--no-lazy-feedback-allocation');
+  setThresholds({ budget: 500, maglev: 50, turbofan: 300 });
+}
+
+/**
+ * From now on V8 optimises as it does by itself; what it has compiled stays. For a server to which many come: what a handshake runs through would be compiled after a few of
+ * them, which takes longer than a hundred handshakes, and their packets are enough to have the rest compiled anyway.
+ */
+export function optimiseAsUsual(): void {
+  setFlagsFromString('--lazy-feedback-allocation');
+  // V8's own.
+  setThresholds({ budget: 67_584, maglev: 400, turbofan: 3000 });
+}
+
+function setThresholds({ budget, maglev, turbofan }: { budget: number; maglev: number; turbofan: number }): void {
+  const version = Number.parseInt(process.versions.v8, 10);
   if (version >= COUNTS_INVOCATIONS) {
-    setFlagsFromString('--invocation-count-for-maglev=50');
-    setFlagsFromString('--invocation-count-for-turbofan=300');
+    setFlagsFromString(`--invocation-count-for-maglev=${maglev}`);
+    setFlagsFromString(`--invocation-count-for-turbofan=${turbofan}`);
   } else if (version === COUNTS_BUDGETS) {
-    setFlagsFromString('--interrupt-budget=500');
+    setFlagsFromString(`--interrupt-budget=${budget}`);
   }
 }

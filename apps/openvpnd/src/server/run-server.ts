@@ -3,7 +3,7 @@ import type { LinkListener } from '@openvpnd/external-mux';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
-import { optimiseEarly } from '../early-optimisation.js';
+import { optimiseAsUsual, optimiseEarly } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
 import { lowerHelperThreads } from '../host/helper-threads.js';
 import { PasswordProgram } from '../host/password-program.js';
@@ -27,6 +27,9 @@ import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
 import { RunningServer } from './running-server.js';
 import { serverStatus } from './server-status.js';
+
+/** From this one on a server is no longer one for a few clients with little traffic. */
+const MANY_HANDSHAKES = 4;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -67,10 +70,17 @@ async function serveWith(
   const verifyCommand = options.tls.clientKeyVerify;
   const passwords = passwordPolicy(options, random);
   const program = passwordProgram(run, say);
+  let handshakes = 0;
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
-    engines,
+    engines: {
+      create: (parts) => {
+        handshakes += 1;
+        if (handshakes === MANY_HANDSHAKES) optimiseAsUsual();
+        return engines.create(parts);
+      },
+    },
     wraps: listeners.map((listener) => controlWraps(options, listener)),
     backend,
     random,
