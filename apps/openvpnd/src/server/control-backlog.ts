@@ -1,5 +1,5 @@
-/** Control packets, and other steps of control channels, that a server takes in one batch: at up to half a millisecond each they delay data by little. */
-export const CONTROL_STEPS_PER_BATCH = 8;
+/** Control packets, and other steps of control channels of each kind, that a server takes in one batch: at up to half a millisecond each they delay data by little. */
+export const CONTROL_STEPS_PER_BATCH = 2;
 /** What one client may have waiting: more than its send window. */
 const MAX_WAITING_PER_CLIENT = 16;
 /** What all of a kind may have waiting: at 2 KiB each 4 MiB. */
