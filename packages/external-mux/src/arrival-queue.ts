@@ -22,6 +22,9 @@ export interface ArrivalQueueOptions {
   readonly later?: (fire: () => void) => void;
 }
 
+/** Packets that were taken and are held still, at most: under a flood the queue may never be empty. */
+const LET_GO_AFTER = 256;
+
 interface Arrival {
   readonly packet: Uint8Array;
   readonly from: LinkAddress;
@@ -116,6 +119,7 @@ export class ArrivalQueue {
       rows += 1;
     }
     if (this.#taken === this.#arrivals.length) this.#empty();
+    else if (this.#taken >= LET_GO_AFTER) this.#letGo();
     this.#counters.received += rows;
     return rows;
   }
@@ -182,6 +186,11 @@ export class ArrivalQueue {
     const readiness = this.#readiness;
     this.#readiness = undefined;
     readiness.failed(this.#end);
+  }
+
+  #letGo(): void {
+    this.#arrivals.splice(0, this.#taken);
+    this.#taken = 0;
   }
 
   #empty(): void {

@@ -1,6 +1,16 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ADDRESS_WORDS, PacketVector } from '@openvpnd/memory';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type ArrivalCounters, ArrivalQueue, linkAddress, parseEndpoint } from '../src/index.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function heldBytes(): number {
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
 
 const LINK = 7;
 const FROM = linkAddress(parseEndpoint('192.0.2.1', 1194)!);
@@ -79,6 +89,23 @@ describe('what has arrived', () => {
     const second = vector(3);
     expect(queue.receiveBatch(second)).toBe(2);
     expect(second.packet(1)[0]).toBe(4);
+  });
+
+  test('is let go when it was taken, also where something waits at all times', () => {
+    const queue = queueOf();
+    const rx = vector(1);
+    const before = heldBytes();
+    queue.push(packet(0, 8), FROM);
+    for (let n = 1; n <= 20_000; n += 1) {
+      const large = new Uint8Array(1024);
+      large.fill(n);
+      queue.push(large.subarray(0, 8), FROM);
+      rx.reset();
+      expect(queue.receiveBatch(rx)).toBe(1);
+      expect(rx.packet(0)[0]).toBe((n - 1) & 0xff);
+    }
+    expect(queue.waiting).toBe(1);
+    expect(heldBytes() - before).toBeLessThan(2 << 20);
   });
 
   test('is dropped when it is larger than a row, and what stands behind it is not', () => {
