@@ -56,7 +56,6 @@ async function measure(contender) {
       process.stdout.write(
         `${contender.name.padEnd(12)} ${String(clients).padStart(6)} clients  ${(resident / 2 ** 20).toFixed(0).padStart(5)} MiB  each ${one.eachKiB.toFixed(1)} KiB  slope ${one.slopeKiB.toFixed(1)} KiB  CPU ${one.idleCpuPercent.toFixed(1)} %\n`,
       );
-      await globalThis.afterStep?.(server, clients);
     }
     return found;
   });
