@@ -1,14 +1,8 @@
 // What the benches with many clients share: a server in a laboratory, and what its process has used.
 
 import { fileURLToPath } from 'node:url';
-import {
-  addSystemDirectoriesToPath,
-  clientConfig,
-  missingForLab,
-  serverConfig,
-  ThrowAwayPki,
-  writeConfig,
-} from '../packages/testkit/dist/node/index.js';
+import { clientConfig, serverConfig, ThrowAwayPki, writeConfig } from '../packages/testkit/dist/node/index.js';
+import { knownPrograms, requirePrograms } from './programs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const UP_TIMEOUT_MS = 30_000;
@@ -21,31 +15,12 @@ export const SHARED_OPTIONS = {
   'node-flags': { type: 'string', default: '' },
 };
 
-/** What can be measured, by name: a command that takes `--config FILE`, and lines that its configuration needs besides. */
+/** The programs that were named, each with its name. */
 export function contenders(values) {
-  const flags = values['node-flags'].split(' ').filter(Boolean);
-  const ours = [values.node, ...flags, `${root}apps/openvpnd/dist/main.js`];
-  const known = {
-    openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
-    openvpnd: { command: ours, extra: [] },
-    'openvpnd-evp': { command: ours, extra: ['setenv OPENVPND_DATA_PATH evp'] },
-  };
-  return values.contenders.split(',').map((name) => {
-    if (known[name] === undefined) stop(`${name} is not one of ${Object.keys(known).join(', ')}`);
-    return { name, ...known[name] };
-  });
-}
-
-/** Ends with a word on what this machine lacks, if it lacks something. */
-export function requireTools(...tools) {
-  addSystemDirectoriesToPath();
-  const missing = missingForLab('openvpn', ...tools);
-  if (missing !== undefined) stop(missing);
-}
-
-function stop(reason) {
-  process.stderr.write(`bench: ${reason}\n`);
-  process.exit(1);
+  const programs = knownPrograms(values.node, values['node-flags'].split(' ').filter(Boolean));
+  const names = values.contenders.split(',');
+  requirePrograms(names, programs);
+  return names.map((name) => ({ name, ...programs[name] }));
 }
 
 /** A server that is up in its namespace, and what its clients need. */

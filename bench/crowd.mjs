@@ -7,8 +7,9 @@
 
 import { parseArgs } from 'node:util';
 import { Lab, median, ping, startPing } from '../packages/testkit/dist/node/index.js';
-import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
+import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
 import { cpuSeconds, residentBytes } from './process-figures.mjs';
+import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
 
 const UP_TIMEOUT_MS = 30_000;

@@ -9,8 +9,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Lab } from '../packages/testkit/dist/node/index.js';
-import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
+import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
 import { cpuSeconds, residentBytes } from './process-figures.mjs';
+import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
 
 const { values } = parseArgs({

@@ -8,8 +8,9 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Lab, median } from '../packages/testkit/dist/node/index.js';
-import { contenders, requireTools, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
+import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
 import { cpuSeconds } from './process-figures.mjs';
+import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
 
 const TARGET = '10.8.0.1';

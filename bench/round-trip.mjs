@@ -6,9 +6,10 @@
 // A contender is a program for both ends, or two as SERVER/CLIENT. The first is the measure of the others. Results also go to bench/results/ as JSON.
 
 import { parseArgs } from 'node:util';
-import { addSystemDirectoriesToPath, Lab, median, missingForLab, ping } from '../packages/testkit/dist/node/index.js';
+import { Lab, median, ping } from '../packages/testkit/dist/node/index.js';
+import { knownPrograms, requirePrograms, requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
-import { knownPrograms, startTunnel, TARGET, unknownContender } from './tunnel-pair.mjs';
+import { startTunnel, TARGET } from './tunnel-pair.mjs';
 
 const NAME_WIDTH = 22;
 /** Pings before the first round: they pay for neighbour look-up and compilation. */
@@ -28,12 +29,8 @@ const settings = { count: Number(values.pings), interval: Number(values.interval
 const names = values.contenders.split(',');
 const programs = knownPrograms(values.node);
 
-addSystemDirectoriesToPath();
-const missing = missingForLab('openvpn', 'ping') ?? unknownContender(names, programs);
-if (missing !== undefined) {
-  process.stderr.write(`bench: ${missing}\n`);
-  process.exit(1);
-}
+requireTools('ping');
+requirePrograms(names, programs);
 
 const measured = await Lab.use(async (lab) => {
   const tunnels = [];

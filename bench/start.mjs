@@ -5,39 +5,32 @@
 // OpenVPN and ours take turns, and with --against another checkout of ours, built, takes turns too.
 
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
-  addSystemDirectoriesToPath,
   clientConfig,
   Lab,
   median,
-  missingForLab,
   serverConfig,
   ThrowAwayPki,
   writeConfig,
 } from '../packages/testkit/dist/node/index.js';
 import { cpuSeconds } from './process-figures.mjs';
+import { knownPrograms, requireTools } from './programs.mjs';
+import { writeResults } from './results.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const UP_TIMEOUT_MS = 30_000;
 const LISTENING = /link local \(bound\)/;
 const SPEAKING = /link remote: /;
 const COMPLETE = /Initialization Sequence Completed/;
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' }, against: { type: 'string' } } });
-addSystemDirectoriesToPath();
-const missing = missingForLab('openvpn');
-if (missing !== undefined) {
-  process.stderr.write(`bench: ${missing}\n`);
-  process.exit(1);
-}
+requireTools();
 
-const STOCK = { command: ['openvpn'], extra: ['disable-dco'] };
+const { openvpn, openvpnd } = knownPrograms(process.execPath);
 const contenders = {
-  openvpn: STOCK,
-  openvpnd: ours(root),
-  ...(values.against === undefined ? {} : { against: ours(resolve(values.against)) }),
+  openvpn,
+  openvpnd,
+  ...(values.against && { against: knownPrograms(process.execPath, [], resolve(values.against)).openvpnd }),
 };
 const measured = Object.fromEntries(Object.keys(contenders).map((name) => [name, { server: [], client: [] }]));
 
@@ -48,7 +41,7 @@ await Lab.use(async (lab) => {
   const ends = { proto: 'udp4', device: 'tun0', ciphers: ['AES-256-GCM'] };
   const server = { ...ends, identity: { ca: pki.ca, ...(await pki.issue('server', 'server')) } };
   const client = { ...ends, identity: { ca: pki.ca, ...(await pki.issue('client', 'client')) }, remote: ipv4 };
-  const peer = writeConfig(lab.directory, 'peer.conf', serverConfig({ ...server, extra: STOCK.extra }));
+  const peer = writeConfig(lab.directory, 'peer.conf', serverConfig({ ...server, extra: openvpn.extra }));
   await there.start('openvpn', ['--config', peer]).waitForLine(COMPLETE, UP_TIMEOUT_MS);
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [name, { command, extra }] of Object.entries(contenders)) {
@@ -63,13 +56,10 @@ await Lab.use(async (lab) => {
 });
 
 for (const [name, roles] of Object.entries(measured)) {
-  process.stdout.write(`${name.padEnd(10)} server listens after ${told(roles.server)}\n`);
-  process.stdout.write(`${''.padEnd(10)} client speaks after  ${told(roles.client)}\n`);
+  process.stdout.write(`${name.padEnd(10)} server listens after ${told(roles.server, measured.openvpn.server)}\n`);
+  process.stdout.write(`${''.padEnd(10)} client speaks after  ${told(roles.client, measured.openvpn.client)}\n`);
 }
-
-function ours(directory) {
-  return { command: [process.execPath, `${directory}/apps/openvpnd/dist/main.js`], extra: [] };
-}
+await writeResults('start', process.execPath, { settings: { rounds: Number(values.rounds) }, measured });
 
 /** One start, in milliseconds: to the line that `open` matches, and until it is complete. */
 async function start(place, [program, ...parameters], open) {
@@ -84,9 +74,10 @@ async function start(place, [program, ...parameters], open) {
   return { openMs, cpuMs, completeMs };
 }
 
-function told(starts) {
-  const of = (key) => starts.map((one) => one[key]);
+function told(starts, base) {
+  const of = (key, list = starts) => list.map((one) => one[key]);
   const ms = (times) => `${median(times).toFixed(0)} ms`;
   const least = Math.min(...of('openMs')).toFixed(0);
-  return `${ms(of('openMs'))} (least ${least}), CPU ${ms(of('cpuMs'))}; complete after ${ms(of('completeMs'))}`;
+  const ratio = (median(of('openMs')) / median(of('openMs', base))).toFixed(1);
+  return `${ms(of('openMs'))} (${ratio}×, least ${least}), CPU ${ms(of('cpuMs'))}; complete after ${ms(of('completeMs'))}`;
 }

@@ -1,32 +1,12 @@
 // A tunnel between two namespaces that a veth pair joins: what the benches of one tunnel share.
 
-import { fileURLToPath } from 'node:url';
 import { clientConfig, serverConfig, ThrowAwayPki, writeConfig } from '../packages/testkit/dist/node/index.js';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const UP_TIMEOUT_MS = 30_000;
 const DEVICE = 'tun0';
 
 /** The address of the server inside the tunnel. */
 export const TARGET = '10.8.0.1';
-
-/** What can be measured, by name: a command that takes `--config FILE`, and lines that its configuration needs besides. */
-export function knownPrograms(node) {
-  const ours = [node, `${root}apps/openvpnd/dist/main.js`];
-  return {
-    // Its kernel module would take the data path out of the comparison; where it is absent the line changes nothing.
-    openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
-    openvpnd: { command: ours, extra: [] },
-    'openvpnd-evp': { command: ours, extra: ['setenv OPENVPND_DATA_PATH evp'] },
-    'openvpnd-plain': { command: ours, extra: ['setenv OPENVPND_DATA_PATH "no-tso no-gso evp"'] },
-  };
-}
-
-/** Why contenders (a program for both ends, or SERVER/CLIENT) cannot be measured; undefined when they can. */
-export function unknownContender(names, programs) {
-  const unknown = names.flatMap((name) => name.split('/')).find((name) => programs[name] === undefined);
-  return unknown && `${unknown} is not one of ${Object.keys(programs).join(', ')}`;
-}
 
 /**
  * Brings a contender's tunnel up. `label` tells the namespaces of several tunnels in one laboratory apart. Given back: the namespaces, and the two processes, which the

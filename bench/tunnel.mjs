@@ -7,18 +7,11 @@
 // measure of the others. Results also go to bench/results/ as JSON.
 
 import { parseArgs } from 'node:util';
-import {
-  addSystemDirectoriesToPath,
-  findTool,
-  Lab,
-  median,
-  missingForLab,
-  ping,
-  tcpThroughput,
-} from '../packages/testkit/dist/node/index.js';
+import { findTool, Lab, median, ping, tcpThroughput } from '../packages/testkit/dist/node/index.js';
 import { cpuSeconds } from './process-figures.mjs';
+import { knownPrograms, requirePrograms, requireTools, stop } from './programs.mjs';
 import { writeResults } from './results.mjs';
-import { knownPrograms, startTunnel, TARGET, unknownContender } from './tunnel-pair.mjs';
+import { startTunnel, TARGET } from './tunnel-pair.mjs';
 
 const LOADED_INTERVAL_MS = 20;
 const NAME_WIDTH = 21;
@@ -65,16 +58,10 @@ const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const names = (values.contenders ?? row.contenders).split(',');
 
-addSystemDirectoriesToPath();
-const missing =
-  missingForLab('openvpn', 'ping') ??
-  (ROWS[values.row] === undefined ? `${values.row} is not one of ${Object.keys(ROWS).join(', ')}` : undefined) ??
-  unknownContender(names, programs) ??
-  (findTool('iperf3') === undefined && values.row !== 'one-stream' ? 'this row needs iperf3' : undefined);
-if (missing !== undefined) {
-  process.stderr.write(`bench: ${missing}\n`);
-  process.exit(1);
-}
+if (ROWS[values.row] === undefined) stop(`${values.row} is not one of ${Object.keys(ROWS).join(', ')}`);
+requirePrograms(names, programs);
+requireTools('ping');
+if (findTool('iperf3') === undefined && values.row !== 'one-stream') stop('this row needs iperf3');
 
 /** What the ratio of throughput is of. */
 const RATE = row.datagramBytes === undefined ? 'megabitsPerSecond' : 'packetsPerSecond';
