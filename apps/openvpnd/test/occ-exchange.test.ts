@@ -2,7 +2,7 @@ import { findDataCipher, sealedBytesOf } from '@openvpnd/keygen';
 import type { LogFields } from '@openvpnd/sans-io';
 import { emitOccMessage, type OccMessage } from '@openvpnd/wire';
 import { describe, expect, test } from 'vitest';
-import { OccExchange, type OccExchangeOptions } from '../src/occ-exchange.js';
+import { OccExchange, type OccExchangeOptions } from '../src/client/occ-exchange.js';
 
 const CIPHER = findDataCipher('AES-256-GCM');
 if (CIPHER === undefined) throw new Error('no cipher');

@@ -3,8 +3,8 @@ import type { PeerCounters } from '@openvpnd/data-channel';
 import type { DataPacketShape } from '@openvpnd/keygen';
 import { earliest, type Instant, type Log, NEVER } from '@openvpnd/sans-io';
 import type { OccMessage } from '@openvpnd/wire';
-import { MtuTest } from './client/mtu-test.js';
-import { occAnswer } from './occ-answer.js';
+import { occAnswer } from '../occ-answer.js';
+import { MtuTest } from './mtu-test.js';
 
 /** Between two questions. OpenVPN: OCC_INTERVAL_SECONDS. */
 const REQUEST_INTERVAL_MS = 10_000;
