@@ -13,6 +13,7 @@ export function knownPrograms(node, flags = [], checkout = root) {
     openvpn: { command: ['openvpn'], extra: ['disable-dco'] },
     openvpnd: { command: ours, extra: [] },
     'openvpnd-evp': { command: ours, extra: ['setenv OPENVPND_DATA_PATH evp'] },
+    'openvpnd-no-flows': { command: ours, extra: ['setenv OPENVPND_DATA_PATH no-flows'] },
     'openvpnd-plain': { command: ours, extra: ['setenv OPENVPND_DATA_PATH "no-tso no-gso evp"'] },
   };
 }

@@ -1,18 +1,19 @@
 import type { Options } from '@openvpnd/config';
-import type { AeadBackend } from '@openvpnd/data-channel';
+import type { AeadBackend, FlowOffload } from '@openvpnd/data-channel';
 import type { LinkSocket } from '@openvpnd/external-mux';
-import { type AeadChoice, nativeBackend, type TunOffload, type UdpOffload, udpOffloadOf } from '@openvpnd/packet-io';
+import type { ChangeCount } from '@openvpnd/memory';
+import { type AeadChoice, nativeBackend, nativeFlows, type TunOffload, type UdpOffload, udpOffloadOf } from '@openvpnd/packet-io';
 
 /** The variable of `setenv`, and of the environment, that turns parts of the data path off. */
 const VARIABLE = 'OPENVPND_DATA_PATH';
 /** What it may name. */
-const WORDS = ['no-tso', 'no-uso', 'no-gso', 'no-gro', 'evp'] as const;
+const WORDS = ['no-tso', 'no-uso', 'no-gso', 'no-gro', 'no-flows', 'evp'] as const;
 type Word = (typeof WORDS)[number];
 
 /**
  * What of the fast data path is to be tried; less is used where the system has less. Everything, unless `setenv OPENVPND_DATA_PATH "…"`, or the environment, says
  * otherwise: `no-tso` (the device delivers no super-packets and is given none), `no-uso` (none of UDP), `no-gso` and `no-gro` (the kernel neither splits nor gathers
- * datagrams), `evp` (no libipsec-mb). It is for tests and support; stock OpenVPN hands the variable to scripts and does nothing else with it.
+ * datagrams), `no-flows` (packets that come alone are not carried by the addon itself), `evp` (no libipsec-mb). It is for tests and support; stock OpenVPN hands the variable to scripts and does nothing else with it.
  */
 export class DataPath {
   /** Segmentation that the device leaves to us. */
@@ -20,12 +21,14 @@ export class DataPath {
   /** What the kernel splits and gathers on UDP links. */
   readonly udp: UdpOffload;
   readonly #aead: AeadChoice;
+  readonly #hasFlows: boolean;
 
   /** Of options without a {@link dataPathProblem}. */
   constructor(options: Options) {
     const words = new Set(wordsOf(options));
     this.tun = words.has('no-tso') || !takesSuperPackets(options) ? 'none' : words.has('no-uso') ? 'tso' : 'tso+uso';
     this.udp = { gso: !words.has('no-gso'), gro: !words.has('no-gro') };
+    this.#hasFlows = !words.has('no-flows');
     this.#aead = words.has('evp') ? 'evp' : 'best';
   }
 
@@ -34,13 +37,19 @@ export class DataPath {
     return nativeBackend(this.#aead);
   }
 
+  /** What carries packets that come alone; undefined: nothing. */
+  flows(changes: ChangeCount): FlowOffload | undefined {
+    return this.#hasFlows ? nativeFlows(changes) : undefined;
+  }
+
   /**
    * The line of the log that says what is in use: `data path: native, tso+uso, gso/gro, aead evp`.
    *
    * @param links those that are open; a server over TCP has none yet
    */
   describe(tun: TunOffload, links: readonly LinkSocket[], backend: AeadBackend): string {
-    return `data path: native, ${tun === 'none' ? 'no tso' : tun}, ${describeLinks(links)}, aead ${backend.name}`;
+    const flows = this.#hasFlows ? '' : ', no flows';
+    return `data path: native, ${tun === 'none' ? 'no tso' : tun}, ${describeLinks(links)}, aead ${backend.name}${flows}`;
   }
 }
 

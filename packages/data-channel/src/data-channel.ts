@@ -1,11 +1,12 @@
 import type { DataChannelKeys } from '@openvpnd/keygen';
-import { FATE_SEAL, type PacketVector } from '@openvpnd/memory';
+import { FATE_SEAL, FATE_TO_DEVICE, FATE_TO_LINK, type PacketVector } from '@openvpnd/memory';
 import { earliest, type Instant, NEVER, type Random } from '@openvpnd/sans-io';
 import { firstByte, P_DATA_V1, P_DATA_V2, PING_PAYLOAD } from '@openvpnd/wire';
 import { type DataDrop, nameDrops } from './drops.js';
 import { EncryptThenMac } from './encrypt-then-mac.js';
 import { EpochKeys } from './epoch-keys.js';
 import type { EpochDerivation } from './epoch-receive-keys.js';
+import { FLOW_SILENCE_MS, Flows } from './flows.js';
 import { findHmacDigest } from './hmac-digest.js';
 import { AEAD_LIMITS, type AeadLimits, type InstallOptions, KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { OpenStage } from './open-stage.js';
@@ -13,7 +14,7 @@ import { PayloadFraming } from './payload-framing.js';
 import type { PeerCounters } from './peer-counters.js';
 import type { PeerSettings } from './peer-settings.js';
 import { PeerTable } from './peer-table.js';
-import type { AeadBackend } from './ports.js';
+import type { AeadBackend, FlowOffload } from './ports.js';
 import { DEFAULT_REPLAY_WINDOW } from './replay-window.js';
 import { SealStage } from './seal-stage.js';
 import type { DataSignal } from './signals.js';
@@ -22,6 +23,8 @@ export interface DataChannelOptions {
   readonly backend: AeadBackend;
   /** Slots run from 0 to this, exclusive. About 1 KiB each is allocated at once. */
   readonly maxPeers: number;
+  /** What carries packets that come alone; without it all of them pass through here. */
+  readonly flows?: FlowOffload | undefined;
   /** Other limits than the real ones, for tests: nobody seals 2^36 blocks in one. */
   readonly aeadLimits?: AeadLimits;
   /** For the initialisation vectors of CBC; without it such a key cannot be installed. */
@@ -76,6 +79,9 @@ export class DataChannel {
   readonly #peers: PeerTable;
   readonly #open: OpenStage;
   readonly #seal: SealStage;
+  readonly #flows: Flows | undefined;
+  /** The packet in row 0 of the vector that was sealed last came alone and was noted for a flow. */
+  #isNoted = false;
   #lastSealed: Instant = 0;
   /** Payloads of our own that wait for the next {@link handleTimeout}. */
   #messages: { readonly slot: number; readonly payload: Uint8Array; readonly at: Instant }[] = [];
@@ -87,8 +93,9 @@ export class DataChannel {
     const { backend, maxPeers } = options;
     this.#backend = backend;
     this.#peers = new PeerTable(backend, maxPeers, options.aeadLimits);
-    this.#open = new OpenStage(backend, this.#peers);
-    this.#seal = new SealStage(backend, this.#peers);
+    this.#flows = options.flows && new Flows(options.flows, this.#peers);
+    this.#open = new OpenStage(backend, this.#peers, this.#flows);
+    this.#seal = new SealStage(backend, this.#peers, this.#flows);
     this.#random = options.random;
     this.#epochDerivation = options.epochDerivation;
     this.#aeadLimits = options.aeadLimits ?? AEAD_LIMITS;
@@ -107,6 +114,7 @@ export class DataChannel {
 
   /** Changes some settings of a peer, as a pushed `ping` does; its timers start anew. */
   configurePeer(slot: number, changes: PeerSettings, now: Instant): void {
+    this.#leaveFlows(slot);
     const settings = { ...this.#peers.settingsOf(slot), ...changes };
     this.#peers.settings[slot] = settings;
     // Fragments of a framing that goes on must not be forgotten.
@@ -118,6 +126,7 @@ export class DataChannel {
   setFragmentPart(slot: number, partBytes: number): void {
     const settings = this.#peers.settingsOf(slot);
     if (settings.fragment?.partBytes === partBytes) return;
+    this.#leaveFlows(slot);
     this.#peers.settings[slot] = { ...settings, fragment: { partBytes } };
     this.#peers.setFraming(slot, this.#framing({ ...settings, fragment: { partBytes } }));
   }
@@ -125,6 +134,7 @@ export class DataChannel {
   /** Retires all keys of a peer and gives its slot free. A slot that is not in use is left alone. */
   removePeer(slot: number): void {
     if (this.#peers.settings[slot] === undefined) return;
+    this.#leaveFlows(slot);
     for (let keyId = 0; keyId < KEYS_PER_PEER; keyId++) this.retireKeys(slot, keyId);
     this.#peers.settings[slot] = undefined;
     this.#peers.timers.forget(slot);
@@ -139,6 +149,7 @@ export class DataChannel {
    */
   installKeys(slot: number, keyId: number, keys: DataChannelKeys, options: DataKeyOptions = {}): void {
     const settings = this.#peers.settingsOf(slot);
+    this.#leaveFlows(slot);
     const entry = entryOf(slot, keyId);
     const prefix = prefixOf(keyId, options.peerId);
     const installation = installationOf(settings, options);
@@ -162,6 +173,7 @@ export class DataChannel {
    */
   installStaticKey(slot: number, keys: DataChannelKeys, options: StaticKeyOptions): void {
     const settings = this.#peers.settingsOf(slot);
+    this.#leaveFlows(slot);
     if (keys.cipher.kind === 'aead') throw new RangeError(`${keys.cipher.name} does not work with a static key`);
     const entry = entryOf(slot, 0);
     const installation = installationOf(settings, options);
@@ -176,6 +188,7 @@ export class DataChannel {
   sendWith(slot: number, keyId: number): void {
     const entry = entryOf(slot, keyId);
     if (!this.#peers.keys.has(entry)) throw new RangeError(`peer ${slot} has no key ${keyId}`);
+    this.#leaveFlows(slot);
     this.#peers.sendEntry[slot] = entry;
     this.#peers.mss[slot] = this.#peers.keys.mss[entry];
   }
@@ -183,6 +196,7 @@ export class DataChannel {
   /** Zeroes a key and forgets it. A peer that was sent to with it cannot be sent to until the next {@link sendWith}. */
   retireKeys(slot: number, keyId: number): void {
     const entry = entryOf(slot, keyId);
+    this.#leaveFlows(slot);
     this.#peers.keys.retire(entry);
     if (this.#peers.sendEntry[slot] === entry) this.#peers.sendEntry[slot] = NO_ENTRY;
     if (this.#peers.newestEntry[slot] === entry) this.#peers.newestEntry[slot] = NO_ENTRY;
@@ -195,6 +209,7 @@ export class DataChannel {
 
   /** When payload last passed, either way; with `inactive` only as much of it as counts there. Before any: when the peer was configured. */
   lastActive(slot: number): Instant {
+    this.#flows?.settle();
     return this.#peers.timers.lastActive[slot];
   }
 
@@ -213,13 +228,37 @@ export class DataChannel {
    * else → DROPPED and counted.
    */
   openBatch(now: Instant, vector: PacketVector): void {
+    this.#flows?.settle();
     this.#open.run(now, vector);
   }
 
-  /** Seals each row with fate SEAL under its peer's key: → TO_LINK, or DROPPED and counted. */
-  sealBatch(now: Instant, vector: PacketVector): void {
+  /**
+   * Seals each row with fate SEAL under its peer's key: → TO_LINK, or DROPPED and counted.
+   *
+   * @param repeats what was decided about the one packet of this vector holds for others between the same addresses, see {@link offerSent}
+   */
+  sealBatch(now: Instant, vector: PacketVector, repeats = false): void {
+    this.#flows?.settle();
+    this.#isNoted = repeats && this.#noteLone(now, vector);
     this.#seal.run(now, vector, true);
     this.#lastSealed = now;
+  }
+
+  /**
+   * The one packet of this vector, which `openBatch` has just opened, came from where its peer is and goes to the device, as do others between the same addresses: if its
+   * peer is nearly idle, the next of them may be carried without a turn of the loop. Nothing follows where there is no {@link FlowOffload}.
+   */
+  offerReceived(vector: PacketVector): void {
+    const { loneEntry, loneSilence } = this.#open;
+    if (this.#flows === undefined || loneEntry === NO_ENTRY || loneSilence < FLOW_SILENCE_MS) return;
+    if (vector.count === 1 && vector.fate[0] === FATE_TO_DEVICE) this.#flows.grantReceiving(vector, loneEntry);
+  }
+
+  /** The one packet of this vector was sealed with `repeats` and has its address: as {@link offerReceived}. */
+  offerSent(vector: PacketVector): void {
+    if (!this.#isNoted) return;
+    this.#isNoted = false;
+    if (vector.count === 1 && vector.fate[0] === FATE_TO_LINK) this.#flows?.grantSending(vector);
   }
 
   /**
@@ -228,6 +267,7 @@ export class DataChannel {
    * next call: {@link nextTimeout} stays in the past.
    */
   handleTimeout(now: Instant, out: PacketVector): void {
+    this.#flows?.settle();
     if (this.#seal.hasWaiting) this.#seal.flush(now, out);
     const before = out.count;
     this.#appendMessages(out);
@@ -280,12 +320,26 @@ export class DataChannel {
   }
 
   counters(slot: number): PeerCounters {
+    this.#flows?.settle();
     return this.#peers.counters.read(slot);
   }
 
   /** Dropped packets of all peers, by reason; reasons that did not occur are missing. */
   drops(): Partial<Record<DataDrop, number>> {
     return nameDrops(this.#peers.drops);
+  }
+
+  #noteLone(now: Instant, vector: PacketVector): boolean {
+    if (this.#flows === undefined || vector.count !== 1) return false;
+    const slot = vector.slot[0];
+    if (vector.fate[0] !== FATE_SEAL || vector.segments[0] !== 1 || !(slot < this.#peers.maxPeers)) return false;
+    return now - this.#peers.timers.lastSent[slot] >= FLOW_SILENCE_MS && this.#flows.note(vector);
+  }
+
+  /** Before what flows of a peer work with becomes something else. */
+  #leaveFlows(slot: number): void {
+    this.#flows?.settle();
+    this.#flows?.end(slot);
   }
 
   #framing({ compression, fragment }: PeerSettings): PayloadFraming | undefined {

@@ -45,6 +45,9 @@ export class EpochKeys {
   readonly #usageLimit: number;
   readonly #receive: EpochReceiveKeys;
   readonly #send: EpochSendKey;
+  /** What was lent last: the epoch and the first counter. */
+  #lentEpoch = 0;
+  #lentFirst = 0;
   /** Keys to seal with that rows of the vector in work may still name. */
   #left: AeadKeyHandle[] = [];
 
@@ -113,6 +116,44 @@ export class EpochKeys {
     return true;
   }
 
+  /** Takes packet ids out for somebody else to use, from {@link lentHigh} and {@link lentLow} on. False when the epoch has not so many, or is about to end. */
+  lend(packets: number): boolean {
+    const send = this.#send;
+    if (this.#isWorn(packets) || send.counter + packets > LAST_EPOCH_COUNTER) return false;
+    this.#lentEpoch = send.epoch;
+    this.#lentFirst = send.counter + 1;
+    send.counter += packets;
+    return true;
+  }
+
+  get lentHigh(): number {
+    return this.#lentEpoch * 0x1_0000 + Math.floor(this.#lentFirst / WORD);
+  }
+
+  get lentLow(): number {
+    return this.#lentFirst % WORD;
+  }
+
+  /** The last of the ids that were lent last were not used. */
+  giveBack(packets: number): void {
+    if (this.#send.epoch === this.#lentEpoch) this.#send.counter -= packets;
+  }
+
+  /** A packet was sealed under an id that was lent. */
+  countLent(payloadBytes: number): void {
+    if (this.#send.epoch === this.#lentEpoch) this.#send.usage += Math.ceil(payloadBytes / BLOCK_BYTES) + 1;
+  }
+
+  /** What seals in the current epoch. */
+  get sendHandle(): AeadKeyHandle {
+    return this.#send.handle;
+  }
+
+  /** What opens packets with such an id; NO_KEY when nothing does. */
+  receiveHandle(idHigh: number): AeadKeyHandle {
+    return this.#receive.find(idHigh >>> 16)?.handle ?? NO_KEY;
+  }
+
   /** What was reserved has been sealed: keys that were left are not needed any more. */
   releaseLeft(): void {
     if (this.#left.length === 0) return;
@@ -139,17 +180,21 @@ export class EpochKeys {
 
   /** Whether the packet that was just opened is fresh; if so it is remembered. */
   accept(now: Instant, vector: PacketVector, row: number): ReplayVerdict {
-    const idHigh = vector.packetIdHigh[row];
+    return this.acceptId(now, vector.packetIdHigh[row], vector.packetIdLow[row], vector.length[row]);
+  }
+
+  /** The same for a packet that is in no vector. */
+  acceptId(now: Instant, idHigh: number, idLow: number, plainBytes: number): ReplayVerdict {
     const received = this.#receive.find(idHigh >>> 16);
     // Later packets of the same vector may have ended its epoch.
     if (received === undefined) return REPLAY_TOO_OLD;
-    received.usage += Math.ceil(vector.length[row] / BLOCK_BYTES) + 1;
+    received.usage += Math.ceil(plainBytes / BLOCK_BYTES) + 1;
     // Even if the replay window refuses the packet: that the peer has gone on is authentic.
     if (received.epoch > this.#receive.current.epoch) {
       this.#receive.moveTo(received.epoch);
       if (this.#send.epoch < received.epoch) this.#send.advance(received.epoch);
     }
-    return this.#receive.windowOf(received).accept(now, (idHigh & 0xffff) * WORD + vector.packetIdLow[row]);
+    return this.#receive.windowOf(received).accept(now, (idHigh & 0xffff) * WORD + idLow);
   }
 
   /** Overwrites what was derived from the keys. The keys themselves are zeroed by whoever holds them. */

@@ -7,7 +7,15 @@ export { AEAD_LIMITS, type AeadLimits } from './key-slots.js';
 export { clampMss } from './mss-clamp.js';
 export type { PeerCounters } from './peer-counters.js';
 export type { PeerSettings } from './peer-settings.js';
-export type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';
+export {
+  type AeadBackend,
+  type AeadKeyHandle,
+  type AeadKeyOptions,
+  FLOW_RECEIVES,
+  FLOW_SENDS,
+  type FlowOffload,
+  type FlowPacket,
+} from './ports.js';
 export {
   DEFAULT_REPLAY_WINDOW,
   MAX_REPLAY_WINDOW_PACKETS,

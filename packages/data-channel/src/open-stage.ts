@@ -22,6 +22,7 @@ import {
   DROP_TOO_SHORT,
   DROP_UNKNOWN_PEER,
 } from './drops.js';
+import type { Flows } from './flows.js';
 import { KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { clampMss } from './mss-clamp.js';
 import { type PeerTable, RowScratch } from './peer-table.js';
@@ -34,12 +35,20 @@ export class OpenStage {
   readonly #peers: PeerTable;
   readonly #scratch: RowScratch = new RowScratch();
 
-  constructor(backend: AeadBackend, peers: PeerTable) {
+  readonly #flows: Flows | undefined;
+  /** Of a payload that came alone: the entry of its key, NO_ENTRY when none did; and how long nothing had come of its peer before. */
+  loneEntry: number = NO_ENTRY;
+  loneSilence = 0;
+
+  constructor(backend: AeadBackend, peers: PeerTable, flows: Flows | undefined) {
     this.#backend = backend;
     this.#peers = peers;
+    this.#flows = flows;
   }
 
   run(now: Instant, vector: PacketVector): void {
+    this.loneEntry = NO_ENTRY;
+    this.#flows?.endReceiving(vector);
     if (this.#chooseKeys(vector) === 0) return;
     this.#backend.openBatch(vector);
     this.#takeOpened(now, vector);
@@ -145,8 +154,7 @@ export class OpenStage {
         peers.refuse(now, slot, entry, 'not-authentic', 0, 0);
         continue;
       }
-      peers.counters.received(slot, rowBytes[row]);
-      peers.raise(slot, entry, keys.countOpened(entry, length[row], rowBytes[row]));
+      peers.noteOpened(slot, entry, length[row], rowBytes[row]);
       const window = keys.windows[entry];
       const verdict =
         window === undefined ? this.#acceptRow(now, vector, row, entry) : window.accept(now, packetIdLow[row]);
@@ -156,6 +164,7 @@ export class OpenStage {
         this.#tellReplay(now, vector, row, entry);
         continue;
       }
+      const silence = now - peers.timers.lastReceived[slot];
       peers.timers.lastReceived[slot] = now;
       if (keys.inUse[entry] === 0) {
         keys.inUse[entry] = 1;
@@ -172,8 +181,11 @@ export class OpenStage {
         this.#hearOcc(slot, vector, row);
         continue;
       }
-      peers.counters.payloadIn(slot, payloadBytes);
-      peers.timers.noteActivity(slot, payloadBytes, now);
+      peers.notePayloadIn(now, slot, payloadBytes);
+      if (vector.count === 1) {
+        this.loneEntry = entry;
+        this.loneSilence = silence;
+      }
       if (peers.mss[slot] !== 0) clampMss(bytes, offset[row], payloadBytes, peers.mss[slot]);
     }
   }

@@ -68,6 +68,38 @@ export class PeerTable {
     this.drops[code] += 1;
   }
 
+  /** Counts an authentic packet. Lengths in bytes, of the plaintext and of the datagram. */
+  noteOpened(slot: number, entry: number, plainBytes: number, wireBytes: number): void {
+    this.counters.received(slot, wireBytes);
+    this.raise(slot, entry, this.keys.countOpened(entry, plainBytes, wireBytes));
+  }
+
+  /** Counts a payload that goes on to the device. */
+  notePayloadIn(now: Instant, slot: number, bytes: number): void {
+    this.counters.payloadIn(slot, bytes);
+    this.timers.noteActivity(slot, bytes, now);
+  }
+
+  /** Counts packets that were sealed and are as good as sent. */
+  noteSealed(
+    now: Instant,
+    slot: number,
+    entry: number,
+    packets: number,
+    plainBytes: number,
+    wireBytes: number,
+  ): void {
+    this.counters.sent(slot, packets, wireBytes);
+    this.raise(slot, entry, this.keys.countSealed(entry, packets, plainBytes, wireBytes));
+    this.timers.lastSent[slot] = now;
+  }
+
+  /** Counts a payload that came from the device. */
+  notePayloadOut(now: Instant, slot: number, bytes: number): void {
+    this.counters.payloadOut(slot, bytes);
+    this.timers.noteActivity(slot, bytes, now);
+  }
+
   clearRefusals(slot: number): void {
     this.#refusals.clear(slot);
   }

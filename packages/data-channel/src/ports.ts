@@ -1,4 +1,5 @@
 import type { PacketVector } from '@openvpnd/memory';
+import type { Instant } from '@openvpnd/sans-io';
 
 /** A handle of an installed key: an index into the backend's table, written to the `key` column of a row. */
 export type AeadKeyHandle = number;
@@ -54,4 +55,47 @@ export interface AeadBackend {
    * and the fate is INNER. A packet that is too short or whose tag is wrong becomes DROPPED and its bytes are worth nothing.
    */
   openBatch(vector: PacketVector): void;
+}
+
+/** The kinds of packets of one peer that are carried on their own, in the lowest bit of the name of a flow; the rest of it is the slot. */
+export const FLOW_RECEIVES = 0;
+export const FLOW_SENDS = 1;
+
+/** A packet that a flow has carried. `flow`: slot * 2 + FLOW_RECEIVES or FLOW_SENDS. Lengths in bytes, of the inner packet and of the datagram. */
+export type FlowPacket = (
+  flow: number,
+  packetIdHigh: number,
+  packetIdLow: number,
+  payloadBytes: number,
+  wireBytes: number,
+  at: Instant,
+) => void;
+
+/**
+ * Carries packets that come alone without waking JavaScript: who implements it moves them from link to device and back as the data channel and the multiplexers
+ * have just done with one, and keeps a log, out of which the data channel accounts for them. A flow takes packets of one peer in one direction under one key, between
+ * inner addresses that were decided about; whatever is out of the ordinary (late, not authentic, a keep-alive, a SYN, another address …) is left as it came.
+ *
+ * A flow ends by `revoke`, when its packets are used up, its key is retired, its link or device is paused or closed, or a decision has changed.
+ */
+export interface FlowOffload {
+  /**
+   * From now on takes packets like the one in row 0, which was opened and goes to the device; up to `packets` of them, with ids above that one. Takes the place of what
+   * it had under that name.
+   *
+   * @returns its place, for {@link revoke}; -1 when it cannot take such packets
+   */
+  receive(vector: PacketVector, key: AeadKeyHandle, flow: number, packets: number): number;
+  /** Remembers the inner addresses of row 0, which is about to be sealed. @returns whether it could take such packets */
+  note(vector: PacketVector): boolean;
+  /**
+   * From now on seals packets between the addresses that were noted and sends them where row 0 goes, with ids from that one on, which are given out to nobody else.
+   *
+   * @returns as `receive`
+   */
+  send(vector: PacketVector, key: AeadKeyHandle, flow: number, idHigh: number, idLow: number, packets: number): number;
+  /** Ends a flow. @returns how many packets it might yet have taken; 0 when it had ended by itself */
+  revoke(place: number, flow: number): number;
+  /** Tells of each packet that was carried since the last call, in their order. */
+  drain(tell: FlowPacket): void;
 }

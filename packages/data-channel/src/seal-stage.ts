@@ -1,6 +1,7 @@
 import { FATE_SEAL, FATE_TO_LINK, NO_KEY, PacketVector } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import { DROP_IDS_EXHAUSTED, DROP_NO_SEND_KEY, DROP_NOT_FRAMED, DROP_NOT_SEALED, DROP_UNKNOWN_PEER } from './drops.js';
+import type { Flows } from './flows.js';
 import { KEYS_PER_PEER, NO_ENTRY } from './key-slots.js';
 import { clampMss } from './mss-clamp.js';
 import { LAST_PACKET_ID } from './packet-id-counter.js';
@@ -21,9 +22,12 @@ export class SealStage {
   #overflow: PacketVector | undefined;
   #flushed = 0;
 
-  constructor(backend: AeadBackend, peers: PeerTable) {
+  readonly #flows: Flows | undefined;
+
+  constructor(backend: AeadBackend, peers: PeerTable, flows: Flows | undefined) {
     this.#backend = backend;
     this.#peers = peers;
+    this.#flows = flows;
   }
 
   /** `isPayload`: the rows are inner packets, which count as activity; false for the channel's own. */
@@ -112,6 +116,7 @@ export class SealStage {
   }
 
   #sealFramed(now: Instant, vector: PacketVector, isPayload: boolean): void {
+    this.#flows?.endSending(vector);
     if (this.#chooseKeys(now, vector) === 0) return;
     this.#backend.sealBatch(vector);
     this.#takeSealed(now, vector, isPayload);
@@ -196,15 +201,10 @@ export class SealStage {
         peers.drop(vector, row, DROP_NOT_SEALED);
         continue;
       }
-      peers.counters.sent(slot, segments[row], length[row]);
       // The blocks of a super-packet: as if all but the tags were encrypted, a little more than it was.
       const payloadBytes = segments[row] > 1 ? length[row] : rowBytes[row];
-      peers.raise(slot, entry, peers.keys.countSealed(entry, segments[row], payloadBytes, length[row]));
-      peers.timers.lastSent[slot] = now;
-      if (isPayload) {
-        peers.counters.payloadOut(slot, rowBytes[row]);
-        peers.timers.noteActivity(slot, rowBytes[row], now);
-      }
+      peers.noteSealed(now, slot, entry, segments[row], payloadBytes, length[row]);
+      if (isPayload) peers.notePayloadOut(now, slot, rowBytes[row]);
     }
   }
 }

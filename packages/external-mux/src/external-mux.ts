@@ -1,6 +1,7 @@
 import {
   ADDRESS_LINK,
   ADDRESS_WORDS,
+  type ChangeCount,
   FATE_CONSUMED,
   FATE_DROPPED,
   FATE_INNER,
@@ -61,6 +62,8 @@ export interface ExternalMuxOptions {
   readonly float?: boolean;
   /** False for a client with a static key (`--secret`): its packets begin with no opcode, all of them are data. Default: true. */
   readonly opcodes?: boolean;
+  /** Moves whenever a packet may be decided about otherwise than before. */
+  readonly changes?: ChangeCount;
   readonly openingsPerBatch?: number;
   readonly controlsPerPeerPerBatch?: number;
 }
@@ -83,6 +86,7 @@ export class ExternalMux {
   readonly #isServer: boolean;
   readonly #float: boolean;
   readonly #hasOpcodes: boolean;
+  readonly #changes: ChangeCount | undefined;
   readonly #openingsPerBatch: number;
   readonly #controlsPerPeerPerBatch: number;
   readonly #table: AddressTable;
@@ -111,6 +115,7 @@ export class ExternalMux {
     this.#isServer = options.role === 'server';
     this.#float = options.float ?? this.#isServer;
     this.#hasOpcodes = options.opcodes ?? true;
+    this.#changes = options.changes;
     if (this.#isServer && !this.#hasOpcodes) throw new RangeError('a server tells its peers apart by opcodes');
     this.#openingsPerBatch = options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH;
     this.#controlsPerPeerPerBatch = options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH;
@@ -125,10 +130,12 @@ export class ExternalMux {
 
   /** Tells that a link carries one stream connection, so that no peer floats onto or off it and its packets need no peer id. */
   addStreamLink(id: number): void {
+    this.#changes?.bump();
     this.#streamLinks.add(id);
   }
 
   removeStreamLink(id: number): void {
+    this.#changes?.bump();
     this.#streamLinks.delete(id);
   }
 
@@ -140,6 +147,7 @@ export class ExternalMux {
    */
   addPeer(slot: number, address: LinkAddress): boolean {
     this.#checkSlot(slot);
+    this.#changes?.bump();
     if (this.#isTaken(slot) || address[0] === 0) return false;
     if (!this.#table.add(address, slot)) return false;
     this.#addresses.set(address.subarray(0, ADDRESS_WORDS), slot * ADDRESS_WORDS);
@@ -153,6 +161,7 @@ export class ExternalMux {
    */
   awaitPeer(): void {
     if (this.#isServer || this.#isTaken(0)) throw new TypeError('only a client without a peer waits for one');
+    this.#changes?.bump();
     this.#awaited = true;
   }
 
@@ -164,6 +173,7 @@ export class ExternalMux {
    */
   addAlternative(address: LinkAddress): boolean {
     if (this.#isServer || !this.#isTaken(0)) throw new TypeError('only the peer of a client has alternatives');
+    this.#changes?.bump();
     if (this.#alternatives.length >= MAX_ALTERNATIVES || !this.#table.add(address, 0)) return false;
     this.#alternatives.push(address.slice(0, ADDRESS_WORDS));
     return true;
@@ -172,6 +182,7 @@ export class ExternalMux {
   /** Forgets a peer, with its alternatives, or that one was awaited. Returns whether there was one. */
   removePeer(slot: number): boolean {
     this.#checkSlot(slot);
+    this.#changes?.bump();
     this.#awaited = false;
     if (!this.#isTaken(slot)) return false;
     for (const address of this.#alternatives.splice(0)) this.#table.remove(address);
@@ -237,6 +248,7 @@ export class ExternalMux {
    */
   commitFloat(slot: number, address: LinkAddress): boolean {
     this.#checkSlot(slot);
+    this.#changes?.bump();
     if (this.#awaited) return this.addPeer(slot, address);
     if (!this.#isTaken(slot) || address[0] === 0) return false;
     const at = slot * ADDRESS_WORDS;

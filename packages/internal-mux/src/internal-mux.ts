@@ -1,4 +1,4 @@
-import { FATE_DROPPED, FATE_INNER, FATE_SEAL, FATE_TO_DEVICE, NO_SLOT, type PacketVector } from '@openvpnd/memory';
+import { type ChangeCount, FATE_DROPPED, FATE_INNER, FATE_SEAL, FATE_TO_DEVICE, NO_SLOT, type PacketVector } from '@openvpnd/memory';
 import { INTERNAL_DROP_CODES, type InternalDropCode } from './drop-code.js';
 import { formatPrefix, type InnerAddress, type Prefix, prefixOf } from './inner-address.js';
 import { destinationOffset, innerVersion, isForMany, isUnrouted, MALFORMED, sourceOffset } from './inner-header.js';
@@ -15,6 +15,8 @@ export interface InternalMuxOptions {
   readonly role: 'server' | 'client';
   /** `--client-to-client`: packets from peer to peer turn round here instead of going through the device. */
   readonly clientToClient?: boolean;
+  /** Moves whenever a packet may be decided about otherwise than before. */
+  readonly changes?: ChangeCount;
   readonly maxRoutesPerPeer?: number;
   readonly maxRoutes?: number;
 }
@@ -32,6 +34,7 @@ export type AddRouteResult = 'added' | 'replaced' | 'quota' | 'full';
 export class InternalMux {
   readonly #isServer: boolean;
   readonly #clientToClient: boolean;
+  readonly #changes: ChangeCount | undefined;
   readonly #maxRoutesPerPeer: number;
   readonly #maxRoutes: number;
   readonly #ipv4: PrefixTable = new PrefixTable(4);
@@ -48,6 +51,7 @@ export class InternalMux {
   constructor(options: InternalMuxOptions) {
     this.#isServer = options.role === 'server';
     this.#clientToClient = options.clientToClient ?? false;
+    this.#changes = options.changes;
     this.#maxRoutesPerPeer = options.maxRoutesPerPeer ?? DEFAULT_MAX_ROUTES_PER_PEER;
     this.#maxRoutes = options.maxRoutes ?? DEFAULT_MAX_ROUTES;
   }
@@ -62,6 +66,7 @@ export class InternalMux {
     const own = this.#routes.get(slot);
     if ((own?.size ?? 0) >= this.#maxRoutesPerPeer) return 'quota';
     if (owner === NO_SLOT && this.routeCount >= this.#maxRoutes) return 'full';
+    this.#changes?.bump();
     if (owner !== NO_SLOT) this.#forget(owner, key);
     table.set(route, slot);
     if (own === undefined) {
@@ -77,6 +82,7 @@ export class InternalMux {
   removeRoutes(slot: number): number {
     const own = this.#routes.get(slot);
     if (own === undefined) return 0;
+    this.#changes?.bump();
     for (const route of own.values()) this.#tableOf(route).delete(route);
     this.#routes.delete(slot);
     this.#listMembers();
@@ -88,6 +94,7 @@ export class InternalMux {
     const route = prefixOf(prefix.address, prefix.length);
     const table = this.#tableOf(route);
     if (table.get(route) !== slot) return false;
+    this.#changes?.bump();
     table.delete(route);
     this.#forget(slot, formatPrefix(route));
     return true;
@@ -111,7 +118,19 @@ export class InternalMux {
 
   /** Client: packets of this transport are dropped when they come from the device; undefined: none. OpenVPN: drop_if_recursive_routing(). */
   guard(transport: OuterTransport | undefined): void {
+    this.#changes?.bump();
     this.#transport = transport;
+  }
+
+  /**
+   * Whether what `routeBatch` decided about a packet from the device, or `checkBatch` about one from a peer, holds for every packet between the same two addresses
+   * until something changes. It does not where ports count too: towards the guarded transport.
+   */
+  decidesByAddresses(vector: PacketVector, row: number): boolean {
+    if (this.#transport === undefined) return true;
+    const at = vector.offset[row];
+    const version = innerVersion(vector.view, at, vector.length[row]);
+    return version !== MALFORMED && !this.#transport.isAt(version, vector.view, at);
   }
 
   /** Finds the peer for each packet from the device: rows INNER become SEAL with their slot, or DROPPED. What is for many is copied into further rows. */

@@ -28,14 +28,20 @@ export class OuterTransport {
     this.#words = Uint32Array.from({ length: address.length / 4 }, (_, index) => view.getUint32(index * 4));
   }
 
-  /** Whether a whole IP packet at `at` is one of those. Fragments without a port and IPv6 with extension headers are none. */
-  carries(version: 4 | 6, view: DataView, at: number, length: number): boolean {
+  /** Whether a whole IP packet at `at` goes to the server's address, be it to the tunnel or not. */
+  isAt(version: 4 | 6, view: DataView, at: number): boolean {
     if (version !== this.#version) return false;
     const destination = at + destinationOffset(version);
     const words = this.#words;
     for (let word = 0; word < words.length; word += 1) {
       if (view.getUint32(destination + word * 4) !== words[word]) return false;
     }
+    return true;
+  }
+
+  /** Whether a whole IP packet at `at` is one of those. Fragments without a port and IPv6 with extension headers are none. */
+  carries(version: 4 | 6, view: DataView, at: number, length: number): boolean {
+    if (!this.isAt(version, view, at)) return false;
     const protocolAt = version === 4 ? IPV4_PROTOCOL : IPV6_NEXT_HEADER;
     if (view.getUint8(at + protocolAt) !== this.#protocol) return false;
     if (version === 4 && (view.getUint16(at + IPV4_FRAGMENT) & 0x1fff) !== 0) return false;

@@ -1,3 +1,4 @@
+export { ChangeCount } from './change-count.js';
 export {
   FATE_CONSUMED,
   FATE_DROPPED,

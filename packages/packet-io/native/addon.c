@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow.h"
 #include "packet_io.h"
 
 uint32_t pio_slots_add(struct pio_slots *slots, void *item) {
@@ -104,6 +105,7 @@ static const pio_function own_functions[] = {{"errorText", error_text}, {NULL, N
 /* Before the environment goes: close descriptors, stop watching, wipe keys. */
 static void env_cleanup(void *data) {
   struct pio_env *env = data;
+  pio_flows_free(env);
   for (uint32_t i = 0; i < env->ports.capacity; i++) {
     if (env->ports.items[i] != NULL) pio_port_close(env->ports.items[i]);
   }
@@ -148,7 +150,7 @@ NAPI_MODULE_INIT() {
       !export_functions(state, exports, pio_udp_receive_functions) ||
       !export_functions(state, exports, pio_udp_send_functions) ||
       !export_functions(state, exports, pio_socket_functions) || !export_functions(state, exports, pio_multihome_functions) ||
-      !export_functions(state, exports, pio_privilege_functions)) {
+      !export_functions(state, exports, pio_privilege_functions) || !export_functions(state, exports, pio_flow_functions)) {
     return pio_bug(env, "the addon could not be set up: this node exports no libuv, or memory ran out");
   }
   return exports;

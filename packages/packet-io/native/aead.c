@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow.h"
 #include "inner.h"
 #include "multi-buffer.h"
 #include "packet_io.h"
@@ -110,6 +111,25 @@ static bool open(struct pio_key *key, uint8_t *start, uint32_t length) {
   const uint32_t aad_length = clear_bytes(key) - key->aad_start;
   if (key->multi_buffer != NULL) return pio_mb_open(key->multi_buffer, key->nonce, aad, aad_length, packet, plain, tag);
   return evp_open(key, aad, aad_length, packet, plain, tag);
+}
+
+struct pio_key_shape pio_key_shape(const struct pio_key *key) {
+  return (struct pio_key_shape){.seals = key->seals, .epoch = key->epoch, .head = head_bytes(key), .tail = tail_bytes(key)};
+}
+
+uint64_t pio_key_id(const struct pio_key *key, const uint8_t *start) {
+  const uint8_t *id = start + key->prefix_length;
+  return (key->epoch ? (uint64_t)pio_get32(id) << 32 : 0) | pio_get32(id + key->id_length - SHORT_ID_BYTES);
+}
+
+bool pio_key_open(struct pio_key *key, uint8_t *start, uint32_t length) {
+  if (open(key, start, length)) return true;
+  ERR_clear_error();
+  return false;
+}
+
+bool pio_key_seal(struct pio_key *key, const uint8_t *packet, uint32_t length, uint64_t id, uint8_t *start) {
+  return seal(key, packet, length, id, start);
 }
 
 /* The id of a row. Without epochs the upper word is none of ours. */
@@ -333,6 +353,7 @@ static napi_value retire_key(napi_env napi, napi_callback_info info) {
   struct pio_key *key = pio_slots_at(&env->keys, handle);
   if (key != NULL) {
     env->keys.items[handle] = NULL;
+    pio_flows_leave_key(env, key);
     pio_key_free(key);
   }
   return NULL;

@@ -13,7 +13,7 @@
 /* A packet is at most 65535 bytes long (IPv6: 40 more, which no stack sends without being asked for). */
 #define PIO_MAX_PACKET 65535
 
-enum pio_tcp_flag { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_CWR = 0x80 };
+enum pio_tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_CWR = 0x80 };
 
 static inline uint16_t pio_get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
 static inline uint32_t pio_get32(const uint8_t *at) {

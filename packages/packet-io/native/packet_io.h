@@ -64,6 +64,8 @@ struct pio_slots {
 
 struct pio_receive_slots; /* udp-receive.c */
 struct pio_coalescing;    /* coalesce.c */
+struct pio_flows;         /* flow.c */
+struct pio_key;           /* aead.c */
 
 /*
  * A packet vector of JavaScript. Behind its rows the slab may go on: the arena, where packets lie that several rows
@@ -115,10 +117,12 @@ struct pio_port {
   uint32_t link;
   uint32_t links;              /* from that one on: one, or one for each local address */
   struct pio_locals *locals;   /* multihome.c; NULL: local addresses are not told apart */
-  struct pio_waiting *waiting; /* udp-receive.c: what was received and found no row */
+  struct pio_waiting *waiting; /* udp-receive.c: what was received and found no row, or was looked at for a flow */
   /* Tun: whether a struct virtio_net_hdr stands before each packet, and whether it may describe UDP segments. */
   bool vnet;
   bool vnet_udp;
+  struct pio_stash *stash; /* tun.c: a packet that was looked at for a flow */
+  uint32_t misses;         /* flow.c: packets in a row that were not for a flow */
   double counters[COUNTERS];
 };
 
@@ -129,6 +133,7 @@ struct pio_env {
   struct pio_slots vectors;
   struct pio_slots keys;
   struct pio_slots ports;
+  struct pio_flows *flows; /* NULL until they are set up */
 };
 
 /* Puts an item into a free slot; PIO_NOTHING when memory ran out. */
@@ -179,13 +184,38 @@ void pio_key_free(void *key);
 struct pio_port *pio_port_open(struct pio_env *env, enum pio_port_kind kind, int fd);
 void pio_port_close(struct pio_port *port);
 /* Whether something that was received waits in the process, where libuv does not see it. */
+bool pio_port_waits(const struct pio_port *port);
+/* It was taken care of. */
+void pio_port_forget_waiting(struct pio_port *port);
 bool pio_udp_waits(const struct pio_port *port);
+bool pio_tun_waits(const struct pio_port *port);
 void pio_udp_forget_waiting(struct pio_port *port);
+void pio_tun_forget_waiting(struct pio_port *port);
+void pio_udp_free_waiting(struct pio_port *port);
+void pio_tun_free_waiting(struct pio_port *port);
 void pio_locals_free(struct pio_port *port);
 /* Brings what libuv watches in line with `reading` and `writing`. */
 void pio_port_update(struct pio_port *port);
 /* The open port of that kind, or NULL with a pending error. */
 struct pio_port *pio_port_take(struct pio_env *env, napi_value index, enum pio_port_kind kind);
+
+/* What came when one packet was asked for. What is `LONE_OTHER` may wait in the port, and does so when it is `LONE_PACKET`. */
+enum pio_lone { LONE_NOTHING, LONE_PACKET, LONE_OTHER };
+
+/* One packet at a time under a key, for flow.c. Lengths: of what stands before the ciphertext and behind it. */
+struct pio_key_shape {
+  bool seals;
+  bool epoch;
+  uint32_t head;
+  uint32_t tail;
+};
+struct pio_key_shape pio_key_shape(const struct pio_key *key);
+/* The id of a packet that is longer than head and tail. */
+uint64_t pio_key_id(const struct pio_key *key, const uint8_t *start);
+/* In place. False: the tag is wrong, and the bytes are worth nothing. */
+bool pio_key_open(struct pio_key *key, uint8_t *start, uint32_t length);
+/* From `packet` to `start`, which do not overlap. */
+bool pio_key_seal(struct pio_key *key, const uint8_t *packet, uint32_t length, uint64_t id, uint8_t *start);
 
 typedef struct {
   const char *name;
@@ -202,5 +232,6 @@ extern const pio_function pio_multihome_functions[];
 extern const pio_function pio_privilege_functions[];
 extern const pio_function pio_udp_receive_functions[];
 extern const pio_function pio_udp_send_functions[];
+extern const pio_function pio_flow_functions[];
 
 #endif

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "flow.h"
 #include "packet_io.h"
 
 /* What the callback of a port is told: the constants of native-addon.ts. */
@@ -11,7 +12,8 @@ enum pio_event { EVENT_READABLE = 1, EVENT_WRITABLE = 2, EVENT_FAILED = 3 };
 
 static void free_port(struct uv_handle_s *handle) {
   struct pio_port *port = uv_handle_get_data(handle);
-  pio_udp_forget_waiting(port);
+  pio_udp_free_waiting(port);
+  pio_tun_free_waiting(port);
   pio_locals_free(port);
   free(port);
   free(handle);
@@ -45,6 +47,7 @@ struct pio_port *pio_port_open(struct pio_env *env, enum pio_port_kind kind, int
 void pio_port_close(struct pio_port *port) {
   if (port->closed) return;
   port->closed = true;
+  pio_flows_leave_port(port);
   port->env->ports.items[port->index] = NULL;
   uv_poll_stop(port->poll);
   close(port->fd);
@@ -65,6 +68,13 @@ struct pio_port *pio_port_take(struct pio_env *env, napi_value index, enum pio_p
     return NULL;
   }
   return port;
+}
+
+bool pio_port_waits(const struct pio_port *port) { return port->kind == PORT_UDP ? pio_udp_waits(port) : pio_tun_waits(port); }
+
+void pio_port_forget_waiting(struct pio_port *port) {
+  if (port->kind == PORT_UDP) pio_udp_forget_waiting(port);
+  else pio_tun_forget_waiting(port);
 }
 
 static void tell(struct pio_port *port, enum pio_event event, int error) {
@@ -107,9 +117,13 @@ static void on_poll(struct uv_handle_s *handle, int status, int events) {
     pio_port_update(port);
     tell(port, EVENT_WRITABLE, 0);
   }
-  if (((events & UV_READABLE) != 0 || pio_udp_waits(port)) && !port->closed && port->reading) {
-    tell(port, EVENT_READABLE, 0);
+  if (port->closed || !port->reading) return;
+  if (!pio_port_waits(port)) {
+    if ((events & UV_READABLE) == 0 || (pio_flows_wanted(port) && pio_flow_turn(port))) return;
   }
+  tell(port, EVENT_READABLE, 0);
+  /* It may have had no time. */
+  pio_port_update(port);
 }
 
 void pio_port_update(struct pio_port *port) {
@@ -118,7 +132,7 @@ void pio_port_update(struct pio_port *port) {
   if (port->callback != NULL) {
     if (port->reading) wanted |= UV_READABLE;
     /* What waits in the process must be told of like what waits in the socket, which can be written to nearly always. */
-    if (port->writing || (port->reading && pio_udp_waits(port))) wanted |= UV_WRITABLE;
+    if (port->writing || (port->reading && pio_port_waits(port))) wanted |= UV_WRITABLE;
   }
   if (wanted == port->watching) return;
   port->watching = wanted;
@@ -166,6 +180,7 @@ static napi_value set_reading(napi_env napi, napi_callback_info info) {
   if (!pio_arguments(napi, info, 2, arguments, &env)) return NULL;
   struct pio_port *port = any_port(env, arguments[0]);
   if (port == NULL || !pio_bool(napi, arguments[1], &port->reading)) return NULL;
+  if (!port->reading) pio_flows_leave_port(port);
   pio_port_update(port);
   return NULL;
 }

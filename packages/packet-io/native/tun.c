@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -11,6 +12,7 @@
 #include "coalesce.h"
 #include "inner.h"
 #include "packet_io.h"
+#include "tun.h"
 
 /* Newer than some systems' headers. */
 #ifndef TUN_F_USO4
@@ -89,10 +91,35 @@ static napi_value tun_persist(napi_env napi, napi_callback_info info) {
   return pio_int(napi, ioctl(port->fd, TUNSETPERSIST, (unsigned long)persist) < 0 ? -errno : 0);
 }
 
+/* A packet that was looked at for a flow and is left for the next read. */
+struct pio_stash {
+  size_t length; /* 0: there is none */
+  struct virtio_net_hdr header;
+  uint8_t bytes[PIO_MAX_PACKET];
+};
+
+bool pio_tun_waits(const struct pio_port *port) { return port->stash != NULL && port->stash->length > 0; }
+
+void pio_tun_forget_waiting(struct pio_port *port) { port->stash->length = 0; }
+
+void pio_tun_free_waiting(struct pio_port *port) {
+  free(port->stash);
+  port->stash = NULL;
+}
+
 enum pio_arrival { ARRIVED, NOT_WANTED, NOTHING_THERE, ARRIVAL_FAILED };
 
 /* One read. `*length` is what came, without the header. */
 static enum pio_arrival read_packet(struct pio_port *port, uint8_t *at, size_t space, struct virtio_net_hdr *header, size_t *length) {
+  if (pio_tun_waits(port)) {
+    struct pio_stash *stash = port->stash;
+    *header = stash->header;
+    /* Cut, as the device cuts. */
+    *length = stash->length < space ? stash->length : space;
+    memcpy(at, stash->bytes, *length);
+    stash->length = 0;
+    return ARRIVED;
+  }
   struct iovec spans[2] = {{header, sizeof *header}, {at, space}};
   for (;;) {
     ssize_t result = port->vnet ? readv(port->fd, spans, 2) : read(port->fd, at, space);
@@ -127,6 +154,26 @@ static bool take_header(uint8_t *packet, uint32_t length, const struct virtio_ne
   }
   if ((header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) return true;
   return pio_complete_checksum(packet, length, header->csum_start, header->csum_offset);
+}
+
+enum pio_lone pio_tun_read_lone(struct pio_port *port, const uint8_t **bytes, uint32_t *length) {
+  if (port->stash == NULL && (port->stash = calloc(1, sizeof *port->stash)) == NULL) return LONE_OTHER;
+  struct pio_stash *stash = port->stash;
+  size_t arrived = 0;
+  switch (read_packet(port, stash->bytes, sizeof stash->bytes, &stash->header, &arrived)) {
+    case ARRIVED: break;
+    case ARRIVAL_FAILED: return LONE_OTHER; /* the next read says it again */
+    default: return LONE_NOTHING;
+  }
+  stash->length = arrived;
+  *bytes = stash->bytes;
+  *length = (uint32_t)arrived;
+  if (!port->vnet) return LONE_PACKET;
+  if (stash->header.gso_type != VIRTIO_NET_HDR_GSO_NONE) return LONE_OTHER;
+  if ((stash->header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) return LONE_PACKET;
+  if (!pio_complete_checksum(stash->bytes, *length, stash->header.csum_start, stash->header.csum_offset)) return LONE_OTHER;
+  stash->header.flags = 0;
+  return LONE_PACKET;
 }
 
 /* Where packets are put while a vector is filled. */
@@ -241,6 +288,7 @@ static napi_value tun_read(napi_env napi, napi_callback_info info) {
   const bool arena = port->vnet && vector->capacity >= 2 * ROWS_FOR_ONE &&
                      vector->bytes_length - pio_arena_start(vector) >= 2 * ARENA_FOR_ONE;
   if (arena) filling.place = pio_arena_top(vector, count);
+  const bool waited = pio_tun_waits(port);
   while (filling.row < vector->capacity && filling.row - count < MAX_ROWS) {
     const enum pio_arrival arrival = arena ? read_into_arena(port, &filling) : read_into_row(port, &filling);
     if (arrival == NOTHING_THERE) break;
@@ -249,6 +297,7 @@ static napi_value tun_read(napi_env napi, napi_callback_info info) {
       break;
     }
   }
+  if (waited && !pio_tun_waits(port)) pio_port_update(port);
   return pio_int(napi, (int32_t)(filling.row - count));
 }
 
@@ -267,6 +316,8 @@ static void write_row(struct pio_port *port, uint8_t *packet, uint32_t length) {
   const bool written = port->vnet ? write_span(port, spans, 2) : write_span(port, spans + 1, 1);
   if (!written) port->counters[COUNTER_SEND_ERRORS]++;
 }
+
+void pio_tun_write_one(struct pio_port *port, uint8_t *packet, uint32_t length) { write_row(port, packet, length); }
 
 static void write_run(struct pio_port *port, const struct pio_vector *vector, const struct pio_run *run, const uint32_t *next) {
   const uint32_t *offsets = pio_column(vector, COLUMN_OFFSET);

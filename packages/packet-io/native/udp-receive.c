@@ -24,7 +24,7 @@ struct pio_receive_slots {
   union pio_sockaddr *sources;
 };
 
-/* A message that found too few rows: the rest of it, for the next call. */
+/* A message that found too few rows, or that was looked at for a flow: what is left of it, for the next call. */
 struct pio_waiting {
   uint32_t start;
   uint32_t length;
@@ -45,7 +45,9 @@ bool pio_udp_waits(const struct pio_port *port) {
   return port->waiting != NULL && port->waiting->start < port->waiting->length;
 }
 
-void pio_udp_forget_waiting(struct pio_port *port) {
+void pio_udp_forget_waiting(struct pio_port *port) { port->waiting->length = 0; }
+
+void pio_udp_free_waiting(struct pio_port *port) {
   free(port->waiting);
   port->waiting = NULL;
 }
@@ -254,6 +256,38 @@ static uint32_t receive_gathered(struct pio_port *port, struct pio_vector *vecto
   return row;
 }
 
+enum pio_lone pio_udp_receive_lone(struct pio_port *port, const uint8_t **bytes, uint32_t *length, uint32_t *words) {
+  if (port->waiting == NULL && (port->waiting = calloc(1, sizeof *port->waiting)) == NULL) return LONE_OTHER;
+  struct pio_waiting *waiting = port->waiting;
+  union pio_sockaddr source;
+  union control control;
+  struct iovec span = {waiting->bytes, MAX_MESSAGE};
+  struct msghdr header = {.msg_name = &source,
+                          .msg_namelen = sizeof source,
+                          .msg_iov = &span,
+                          .msg_iovlen = 1,
+                          .msg_control = &control,
+                          .msg_controllen = sizeof control.bytes};
+  waiting->start = waiting->length = 0;
+  const ssize_t received = recvmsg(port->fd, &header, MSG_DONTWAIT);
+  if (received < 0) {
+    if (errno != EAGAIN && errno != EINTR) port->counters[COUNTER_RECEIVE_ERRORS]++;
+    return LONE_NOTHING;
+  }
+  if (received == 0 || (header.msg_flags & MSG_TRUNC) != 0 ||
+      !pio_address_words(&source, port->link + pio_local_arrival(port, &header), waiting->words)) {
+    port->counters[COUNTER_RECEIVE_DROPPED]++;
+    return LONE_NOTHING;
+  }
+  const uint32_t segment = gathered_segment(&header);
+  waiting->length = (uint32_t)received;
+  waiting->segment = segment == 0 ? waiting->length : segment;
+  *bytes = waiting->bytes;
+  *length = waiting->length;
+  memcpy(words, waiting->words, sizeof waiting->words);
+  return waiting->segment >= waiting->length ? LONE_PACKET : LONE_OTHER;
+}
+
 /* udpReceive(port, vector, count): rows added */
 static napi_value udp_receive(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
@@ -265,17 +299,17 @@ static napi_value udp_receive(napi_env napi, napi_callback_info info) {
   struct pio_vector *vector = pio_vector_take(env, arguments[1], arguments[2], &count);
   if (vector == NULL) return NULL;
   uint32_t row = count;
+  const bool waited = pio_udp_waits(port);
+  row = take_waiting(port, vector, row);
   /* What comes beside the bytes has a place there alone. */
   if (port->gathers || port->locals != NULL) {
-    const bool waited = pio_udp_waits(port);
-    row = take_waiting(port, vector, row);
     row = receive_gathered(port, vector, row);
-    if (waited != pio_udp_waits(port)) pio_port_update(port);
   } else {
     struct pio_receive_slots *slots = receive_slots(vector);
     if (slots == NULL) return pio_bug(napi, "out of memory");
-    row = receive_plain(port, vector, slots, row);
+    if (!pio_udp_waits(port)) row = receive_plain(port, vector, slots, row);
   }
+  if (waited != pio_udp_waits(port)) pio_port_update(port);
   return pio_int(napi, (int32_t)(row - count));
 }
 

@@ -299,6 +299,24 @@ static napi_value udp_send(napi_env napi, napi_callback_info info) {
   return napi_get_boolean(napi, !full, &result) == napi_ok ? result : NULL;
 }
 
+bool pio_udp_send_lone(struct pio_port *port, uint8_t *bytes, uint32_t length, const uint32_t *words) {
+  union pio_sockaddr target;
+  union control control;
+  const socklen_t size = pio_socket_address(port, words, &target);
+  ssize_t sent = -1;
+  if (size != 0) {
+    struct iovec span = {bytes, length};
+    struct msghdr header = {.msg_name = &target, .msg_namelen = size, .msg_iov = &span, .msg_iovlen = 1};
+    set_control(port, &header, &control, words[ADDRESS_LINK], 0, 0);
+    do {
+      sent = sendmsg(port->fd, &header, MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == EAGAIN) return false;
+  }
+  if (sent < 0) port->counters[COUNTER_SEND_ERRORS]++;
+  return true;
+}
+
 /* udpSendOne(port, packet, address) */
 static napi_value udp_send_one(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
@@ -314,19 +332,7 @@ static napi_value udp_send_one(napi_env napi, napi_callback_info info) {
       type != napi_uint32_array || word_count < ADDRESS_WORDS) {
     return pio_bug(napi, "not a link address");
   }
-  union pio_sockaddr target;
-  socklen_t size = pio_socket_address(port, words, &target);
-  ssize_t sent = -1;
-  if (size != 0) {
-    struct iovec span = {packet, length};
-    struct msghdr header = {.msg_name = &target, .msg_namelen = size, .msg_iov = &span, .msg_iovlen = 1};
-    union control control;
-    set_control(port, &header, &control, words[ADDRESS_LINK], 0, 0);
-    do {
-      sent = sendmsg(port->fd, &header, MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
-  }
-  if (sent < 0) port->counters[size != 0 && errno == EAGAIN ? COUNTER_SEND_FULL : COUNTER_SEND_ERRORS]++;
+  if (!pio_udp_send_lone(port, packet, (uint32_t)length, words)) port->counters[COUNTER_SEND_FULL]++;
   return NULL;
 }
 

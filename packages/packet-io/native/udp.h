@@ -37,6 +37,11 @@ uint32_t pio_local_arrival(struct pio_port *port, struct msghdr *header);
 /* Writes the local address that `link` stands for into a control message. Returns the space that it takes; 0: none is needed. */
 size_t pio_local_departure(const struct pio_port *port, uint32_t link, struct cmsghdr *part);
 
+/* Receives one message into the port, where it waits; `*bytes` are borrowed until then. LONE_OTHER: it is more than one datagram. */
+enum pio_lone pio_udp_receive_lone(struct pio_port *port, const uint8_t **bytes, uint32_t *length, uint32_t *words);
+/* Sends one datagram. False: the socket is full; what is refused for good is counted. */
+bool pio_udp_send_lone(struct pio_port *port, uint8_t *bytes, uint32_t length, const uint32_t *words);
+
 socklen_t pio_socket_address(const struct pio_port *port, const uint32_t *words, union pio_sockaddr *address);
 
 #endif

@@ -1,5 +1,6 @@
 export { hasNativeAddon } from './native-addon.js';
 export { type AeadChoice, nativeBackend } from './native-backend.js';
+export { nativeFlows } from './native-flows.js';
 export { PacketIoError, type PacketIoErrorCode } from './packet-io-error.js';
 export type { PortCounters } from './port-counters.js';
 export { changeUser, findGroup, findUser, withNetAdmin } from './privileges.js';

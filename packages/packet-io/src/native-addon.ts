@@ -49,6 +49,26 @@ export interface NativeAddon {
   closePort(port: NativeIndex): void;
   readCounters(port: NativeIndex, counters: Float64Array): void;
 
+  flowSetUp(log: Float64Array, changes: Uint32Array): void;
+  flowReceive(
+    vector: NativeIndex,
+    key: NativeIndex,
+    tag: number,
+    idHigh: number,
+    idLow: number,
+    packets: number,
+  ): number;
+  flowNote(vector: NativeIndex): boolean;
+  flowSend(
+    vector: NativeIndex,
+    key: NativeIndex,
+    tag: number,
+    idHigh: number,
+    idLow: number,
+    packets: number,
+  ): number;
+  flowRevoke(place: number, tag: number): number;
+
   tunOpen(path: string): NativeIndex;
   tunAttach(port: NativeIndex, name: string, vnet: boolean): string | number;
   tunOffload(port: NativeIndex, level: 0 | 1 | 2): number;

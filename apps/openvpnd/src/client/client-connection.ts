@@ -68,6 +68,7 @@ export async function runConnection(run: Run, connection: ClientConnectionOption
     addresses,
     raceDelayMs,
     backend,
+    flows: (changes) => dataPath.flows(changes),
     random,
     unixTime,
     wake: () => driver.wake(),

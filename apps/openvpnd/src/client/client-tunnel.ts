@@ -123,21 +123,25 @@ export class ClientTunnel implements PeerTunnel {
       actions = join(actions, this.#handleControl(now, packet, source));
     }
     this.#dataChannel.openBatch(now, rx);
-    for (const { address } of this.#mux.floated(rx)) {
+    const floated = this.#mux.floated(rx);
+    for (const { address } of floated) {
       if (!this.#paths.handleFloated(address)) continue;
       this.#options.log?.info('client.float');
       this.#watchRecursion();
     }
     this.#internalMux.checkBatch(rx);
+    if (floated.length === 0) this.#dataChannel.offerReceived(rx);
     return join(actions, this.#handleSignals(now));
   }
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
     this.#internalMux.routeBatch(tx);
-    if (this.#options.passTos) noteTrafficClass(tx);
+    const { passTos } = this.#options;
+    if (passTos) noteTrafficClass(tx);
     this.#recursionGuard?.report();
-    this.#dataChannel.sealBatch(now, tx);
+    this.#dataChannel.sealBatch(now, tx, !passTos && this.#internalMux.decidesByAddresses(tx, 0));
     this.#mux.addressBatch(tx);
+    this.#dataChannel.offerSent(tx);
     return this.#handleSignals(now);
   }
 

@@ -1,11 +1,11 @@
 import type { ConnectionEntry, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
-import { type AeadBackend, type AeadLimits, DataChannel } from '@openvpnd/data-channel';
+import { type AeadBackend, type AeadLimits, DataChannel, type FlowOffload } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
 import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
-import type { LinkAddress } from '@openvpnd/memory';
+import { ChangeCount, type LinkAddress } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { controlSettings, isPointToPoint } from '../control-settings.js';
 import type { ControlWraps } from '../control-wraps.js';
@@ -26,6 +26,8 @@ export interface PeerParts {
   /** How long the second address waits for an answer from the first. */
   readonly raceDelayMs: number;
   readonly backend: AeadBackend;
+  /** Makes what carries packets that come alone, for keys of that backend; absent: nothing does. */
+  readonly flows?: (changes: ChangeCount) => FlowOffload | undefined;
   /** Other limits of a key than the real ones, for simulations. */
   readonly aeadLimits?: AeadLimits;
   readonly random: Random;
@@ -58,10 +60,12 @@ export function composeClient(parts: ClientParts): ComposedClient {
   const { options, entry, engines, wraps, credentials, random, unixTime, wake, log } = parts;
   const pointToPoint = isPointToPoint(options);
   const settings = controlSettings(options, entry, credentials.current);
-  const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float });
-  const internalMux = new InternalMux({ role: 'client' });
+  const changes = new ChangeCount();
+  const mux = new ExternalMux({ random, maxPeers: 1, role: 'client', float: entry.float, changes });
+  const internalMux = new InternalMux({ role: 'client', changes });
   const dataChannel = new DataChannel({
     backend: parts.backend,
+    flows: parts.flows?.(changes),
     maxPeers: 1,
     random,
     epochDerivation: { nextEpochSecret, epochDataKey },

@@ -2,10 +2,11 @@ import type { Frequency, Listener, Options } from '@openvpnd/config';
 import { TlsMulti } from '@openvpnd/control-processor';
 import type { TlsEngineFactory } from '@openvpnd/control-tls';
 import { DEFAULT_RESET_LIMIT, ResetLimit, type ResetLimitOptions, StatelessHandshake } from '@openvpnd/control-wrap';
-import { type AeadBackend, type AeadLimits, DataChannel } from '@openvpnd/data-channel';
+import { type AeadBackend, type AeadLimits, DataChannel, type FlowOffload } from '@openvpnd/data-channel';
 import { ExternalMux } from '@openvpnd/external-mux';
 import { InternalMux } from '@openvpnd/internal-mux';
 import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
+import { ChangeCount } from '@openvpnd/memory';
 import type { Instant, Log, Random } from '@openvpnd/sans-io';
 import { MultiContext, TopContext } from '@openvpnd/tunnel-state';
 import { controlSettings } from '../control-settings.js';
@@ -31,6 +32,8 @@ export interface ServerParts {
   /** Of each listener of the options, in their order. */
   readonly wraps: readonly ControlWraps[];
   readonly backend: AeadBackend;
+  /** Makes what carries packets that come alone, for keys of that backend; absent: nothing does. */
+  readonly flows?: (changes: ChangeCount) => FlowOffload | undefined;
   /** Other limits of a key than the real ones, for simulations. */
   readonly aeadLimits?: AeadLimits;
   readonly random: Random;
@@ -68,10 +71,12 @@ export function composeServer(parts: ServerParts): ComposedServer {
   const maxPeers = server.maxClients;
   const verifiesKeys = options.tls.clientKeyVerify !== undefined;
   const addressing = new ClientAddressing(options);
-  const mux = new ExternalMux({ random, maxPeers, role: 'server' });
-  const internalMux = new InternalMux({ role: 'server', clientToClient: server.clientToClient });
+  const changes = new ChangeCount();
+  const mux = new ExternalMux({ random, maxPeers, role: 'server', changes });
+  const internalMux = new InternalMux({ role: 'server', clientToClient: server.clientToClient, changes });
   const dataChannel = new DataChannel({
     backend: parts.backend,
+    flows: parts.flows?.(changes),
     maxPeers,
     random,
     epochDerivation: { nextEpochSecret, epochDataKey },

@@ -83,6 +83,7 @@ async function serveWith(
     },
     wraps: listeners.map((listener) => controlWraps(options, listener)),
     backend,
+    flows: (changes) => dataPath.flows(changes),
     random,
     unixTime,
     clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),

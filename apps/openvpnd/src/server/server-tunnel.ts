@@ -91,10 +91,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       rx.drop(row);
     }
     this.#dataChannel.openBatch(now, rx);
-    for (const { slot, address } of this.#mux.floated(rx)) {
+    const floated = this.#mux.floated(rx);
+    for (const { slot, address } of floated) {
       this.#clients.float(slot, address, this.#listeners.get(address[ADDRESS_LINK]));
     }
     this.#options.internalMux.checkBatch(rx);
+    if (floated.length === 0) this.#dataChannel.offerReceived(rx);
     if (this.#options.passTos) noteTrafficClass(rx);
     this.#dataChannel.sealBatch(now, rx);
     this.#mux.addressBatch(rx);
@@ -103,10 +105,12 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   }
 
   handleDeviceBatch(now: Instant, tx: PacketVector): readonly TunnelAction[] {
-    this.#options.internalMux.routeBatch(tx);
-    if (this.#options.passTos) noteTrafficClass(tx);
-    this.#dataChannel.sealBatch(now, tx);
+    const { internalMux, passTos } = this.#options;
+    internalMux.routeBatch(tx);
+    if (passTos) noteTrafficClass(tx);
+    this.#dataChannel.sealBatch(now, tx, !passTos && internalMux.decidesByAddresses(tx, 0));
     this.#mux.addressBatch(tx);
+    this.#dataChannel.offerSent(tx);
     const actions: TunnelAction[] = [];
     this.#control.handleSignals(now, actions);
     return this.#withClosed(actions);
