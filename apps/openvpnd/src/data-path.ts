@@ -2,7 +2,14 @@ import type { Options } from '@openvpnd/config';
 import type { AeadBackend, FlowOffload } from '@openvpnd/data-channel';
 import type { LinkSocket } from '@openvpnd/external-mux';
 import type { ChangeCount } from '@openvpnd/memory';
-import { type AeadChoice, nativeBackend, nativeFlows, type TunOffload, type UdpOffload, udpOffloadOf } from '@openvpnd/packet-io';
+import {
+  type AeadChoice,
+  nativeBackend,
+  nativeFlows,
+  type TunOffload,
+  type UdpOffload,
+  udpOffloadOf,
+} from '@openvpnd/packet-io';
 
 /** The variable of `setenv`, and of the environment, that turns parts of the data path off. */
 const VARIABLE = 'OPENVPND_DATA_PATH';

@@ -48,7 +48,7 @@ describe('the data path', () => {
     const problem = (value: string): string | undefined =>
       dataPathProblem(optionsOf(...SERVER, `setenv OPENVPND_DATA_PATH "${value}"`).options);
     expect(problem('no-tso fast')).toBe(
-      'Options error: setenv OPENVPND_DATA_PATH: "fast" is none of no-tso, no-uso, no-gso, no-gro, evp',
+      'Options error: setenv OPENVPND_DATA_PATH: "fast" is none of no-tso, no-uso, no-gso, no-gro, no-flows, evp',
     );
     expect(problem('NO-TSO')).toContain('"NO-TSO" is none of');
     expect(problem('no-tso evp')).toBeUndefined();

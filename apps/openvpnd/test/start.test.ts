@@ -9,8 +9,8 @@ import { importsOf } from './fences/imports.js';
  * speaks, from what the sources import; a clock would only tell how busy the machine is.
  */
 const ROLES = {
-  server: { own: 'server/run-server.ts', foreign: 'client/run-client.ts', mostModules: 320 },
-  client: { own: 'client/run-client.ts', foreign: 'server/run-server.ts', mostModules: 335 },
+  server: { own: 'server/run-server.ts', foreign: 'client/run-client.ts', mostModules: 325 },
+  client: { own: 'client/run-client.ts', foreign: 'server/run-server.ts', mostModules: 340 },
 };
 /** For when they are needed. */
 const LATER = ['asn1js', 'socks', 'hash-wasm', '@openvpnd/socks-proxy', '@openvpnd/http-proxy'];

@@ -6,7 +6,7 @@ import { type EpochDerivation, EpochReceiveKeys } from './epoch-receive-keys.js'
 import { EpochSendKey, LAST_EPOCH_COUNTER } from './epoch-send-key.js';
 import type { AeadLimits } from './key-slots.js';
 import type { AeadBackend, AeadKeyHandle, AeadKeyOptions } from './ports.js';
-import { REPLAY_TOO_OLD, type ReplayVerdict, type ReplayWindowOptions } from './replay-window.js';
+import { REPLAY_TOO_OLD, type ReplayVerdict, type ReplayWindow, type ReplayWindowOptions } from './replay-window.js';
 import { SIGNAL_AEAD_LIMIT, SIGNAL_PACKET_ID } from './signals.js';
 
 const BLOCK_BYTES = 16;
@@ -149,6 +149,12 @@ export class EpochKeys {
     return this.#send.handle;
   }
 
+  /** The counters that were accepted in the current epoch, if that is the id's. */
+  windowOf(idHigh: number): ReplayWindow | undefined {
+    const { current } = this.#receive;
+    return idHigh >>> 16 === current.epoch ? current.window : undefined;
+  }
+
   /** What opens packets with such an id; NO_KEY when nothing does. */
   receiveHandle(idHigh: number): AeadKeyHandle {
     return this.#receive.find(idHigh >>> 16)?.handle ?? NO_KEY;
@@ -194,7 +200,7 @@ export class EpochKeys {
       this.#receive.moveTo(received.epoch);
       if (this.#send.epoch < received.epoch) this.#send.advance(received.epoch);
     }
-    return this.#receive.windowOf(received).accept(now, (idHigh & 0xffff) * WORD + idLow);
+    return this.#receive.windowOf(received).accept(now, epochCounter(idHigh, idLow));
   }
 
   /** Overwrites what was derived from the keys. The keys themselves are zeroed by whoever holds them. */
@@ -230,4 +236,9 @@ export class EpochKeys {
       layout: 'epoch',
     });
   }
+}
+
+/** The counter of a packet id, without its epoch. */
+export function epochCounter(idHigh: number, idLow: number): number {
+  return (idHigh & 0xffff) * WORD + idLow;
 }

@@ -1,5 +1,6 @@
 import { FATE_OPEN, FATE_SEAL, NO_KEY, type PacketVector } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
+import { epochCounter } from './epoch-keys.js';
 import { NO_ENTRY } from './key-slots.js';
 import { LAST_PACKET_ID } from './packet-id-counter.js';
 import type { PeerTable } from './peer-table.js';
@@ -58,7 +59,11 @@ export class Flows {
     const { keys } = this.#peers;
     const epochKeys = keys.epochKeys[entry];
     const key = epochKeys === undefined ? keys.openHandleV2[entry] : epochKeys.receiveHandle(vector.packetIdHigh[0]);
-    if (key === NO_KEY || this.#isOwn(slot)) return;
+    // A flow takes what is above the last id: after a late packet, those above it may have come already.
+    const window = epochKeys === undefined ? keys.windows[entry] : epochKeys.windowOf(vector.packetIdHigh[0]);
+    const id =
+      epochKeys === undefined ? vector.packetIdLow[0] : epochCounter(vector.packetIdHigh[0], vector.packetIdLow[0]);
+    if (key === NO_KEY || window?.highest !== id || !window.allowsGaps || this.#isOwn(slot)) return;
     const flow = slot * 2 + FLOW_RECEIVES;
     this.#keep(flow, entry, this.#offload.receive(vector, key, flow, FLOW_PACKETS));
   }
@@ -78,7 +83,14 @@ export class Flows {
     let place = NOT_GRANTED;
     if (epochKeys !== undefined) {
       if (!epochKeys.lend(FLOW_PACKETS)) return;
-      place = this.#offload.send(vector, epochKeys.sendHandle, flow, epochKeys.lentHigh, epochKeys.lentLow, FLOW_PACKETS);
+      place = this.#offload.send(
+        vector,
+        epochKeys.sendHandle,
+        flow,
+        epochKeys.lentHigh,
+        epochKeys.lentLow,
+        FLOW_PACKETS,
+      );
     } else {
       const first = keys.lastPacketId[entry] + 1;
       if (keys.sealHandle[entry] === NO_KEY || keys.lastPacketId[entry] + FLOW_PACKETS > LAST_PACKET_ID) return;

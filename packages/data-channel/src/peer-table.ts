@@ -81,14 +81,7 @@ export class PeerTable {
   }
 
   /** Counts packets that were sealed and are as good as sent. */
-  noteSealed(
-    now: Instant,
-    slot: number,
-    entry: number,
-    packets: number,
-    plainBytes: number,
-    wireBytes: number,
-  ): void {
+  noteSealed(now: Instant, slot: number, entry: number, packets: number, plainBytes: number, wireBytes: number): void {
     this.counters.sent(slot, packets, wireBytes);
     this.raise(slot, entry, this.keys.countSealed(entry, packets, plainBytes, wireBytes));
     this.timers.lastSent[slot] = now;

@@ -76,6 +76,11 @@ export class ReplayWindow {
     return this.#highest;
   }
 
+  /** Whether ids may be left out: any above the highest is fresh. */
+  get allowsGaps(): boolean {
+    return this.#packets > 0;
+  }
+
   /** Whether an authentic packet with this id is fresh; if so it is remembered. `seriesTime`: seconds, of a long id. */
   accept(now: Instant, id: number, seriesTime = 0): ReplayVerdict {
     if (id === 0) return REPLAY_ZERO;

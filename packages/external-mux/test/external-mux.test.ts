@@ -7,6 +7,7 @@ import {
 } from '@openvpnd/external-mux';
 import {
   ADDRESS_WORDS,
+  ChangeCount,
   FATE_CONSUMED,
   FATE_DROPPED,
   FATE_INNER,
@@ -505,5 +506,42 @@ describe('ExternalMux: cost', () => {
     }
     // 10 240 packets a round; a small object for each would be 200 kB. The least: compilers and test runners allocate too.
     expect(Math.min(...growth.map(Math.abs))).toBeLessThan(32 * 1024);
+  });
+});
+
+describe('ExternalMux: changes of decisions', () => {
+  it.for<[string, Partial<ExternalMuxOptions>, (mux: ExternalMux) => void]>([
+    ['a new peer', {}, (mux) => mux.addPeer(5, MALLORY)],
+    ['a peer that goes', {}, (mux) => mux.removePeer(3)],
+    ['a peer that moves', {}, (mux) => mux.commitFloat(3, MALLORY)],
+    ['a stream', {}, (mux) => mux.addStreamLink(TCP)],
+    ['the end of a stream', {}, (mux) => mux.removeStreamLink(TCP)],
+    ['an alternative', { role: 'client', maxPeers: 1 }, (mux) => mux.addAlternative(MALLORY)],
+    [
+      'a peer that is awaited',
+      { role: 'client', maxPeers: 1 },
+      (mux) => {
+        mux.removePeer(0);
+        mux.awaitPeer();
+      },
+    ],
+  ])('%s is one', ([, options, change]) => {
+    const changes = new ChangeCount();
+    const mux = makeMux({ ...options, changes });
+    const before = changes.word[0];
+    change(mux);
+    expect(changes.word[0]).toBeGreaterThan(before);
+  });
+
+  it('packets and questions are none', () => {
+    const changes = new ChangeCount();
+    const mux = makeMux({ changes });
+    const before = changes.word[0];
+    const rx = vectorOf([ALICE, dataV2(0)], [MALLORY, dataV2(3)], [MALLORY, packet(P_CONTROL_V1)]);
+    mux.classifyBatch(0, rx);
+    mux.floated(rx);
+    mux.lookup(ALICE);
+    mux.addressOf(0);
+    expect(changes.word[0]).toBe(before);
   });
 });

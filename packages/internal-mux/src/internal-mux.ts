@@ -1,4 +1,12 @@
-import { type ChangeCount, FATE_DROPPED, FATE_INNER, FATE_SEAL, FATE_TO_DEVICE, NO_SLOT, type PacketVector } from '@openvpnd/memory';
+import {
+  type ChangeCount,
+  FATE_DROPPED,
+  FATE_INNER,
+  FATE_SEAL,
+  FATE_TO_DEVICE,
+  NO_SLOT,
+  type PacketVector,
+} from '@openvpnd/memory';
 import { INTERNAL_DROP_CODES, type InternalDropCode } from './drop-code.js';
 import { formatPrefix, type InnerAddress, type Prefix, prefixOf } from './inner-address.js';
 import { destinationOffset, innerVersion, isForMany, isUnrouted, MALFORMED, sourceOffset } from './inner-header.js';

@@ -8,7 +8,15 @@ import {
   parseInnerAddress,
   parsePrefix,
 } from '@openvpnd/internal-mux';
-import { FATE_DROPPED, FATE_INNER, FATE_SEAL, FATE_TO_DEVICE, NO_SLOT, PacketVector } from '@openvpnd/memory';
+import {
+  ChangeCount,
+  FATE_DROPPED,
+  FATE_INNER,
+  FATE_SEAL,
+  FATE_TO_DEVICE,
+  NO_SLOT,
+  PacketVector,
+} from '@openvpnd/memory';
 import { innerUdp } from '@openvpnd/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -354,5 +362,50 @@ describe('InternalMux: cost', () => {
     }
     // 10 240 packets a round; a small object for each would be 200 kB. The least: compilers and test runners allocate too.
     expect(Math.min(...growth.map(Math.abs))).toBeLessThan(32 * 1024);
+  });
+});
+
+describe('InternalMux: changes of decisions', () => {
+  const guarded = new OuterTransport({ address: Uint8Array.of(192, 0, 2, 1), protocol: 'udp', port: 1194 });
+  it.for<[string, (mux: InternalMux) => void]>([
+    ['a new route', (mux) => mux.addRoute(1, prefix('10.9.0.0/24'))],
+    ['a route that another peer gets', (mux) => mux.addRoute(5, prefix('192.168.1.0/24'))],
+    ['a route that is taken away', (mux) => mux.removeRoute(1, prefix('192.168.1.0/24'))],
+    ['a peer that loses its routes', (mux) => mux.removeRoutes(5)],
+    ['a transport to be kept out', (mux) => mux.guard(guarded)],
+  ])('%s is one', ([, change]) => {
+    const changes = new ChangeCount();
+    const mux = makeMux({ changes });
+    const before = changes.word[0];
+    change(mux);
+    expect(changes.word[0]).toBeGreaterThan(before);
+  });
+
+  it('packets, questions and what was so before are none', () => {
+    const changes = new ChangeCount();
+    const mux = makeMux({ changes });
+    const before = changes.word[0];
+    fateOf(mux, packet('10.8.0.1', '10.8.0.2'));
+    fateOf(mux, packet('10.8.0.2', '10.8.0.1'), 1);
+    mux.addRoute(1, prefix('10.8.0.2'));
+    mux.removeRoute(5, prefix('10.8.0.2'));
+    mux.removeRoutes(7);
+    mux.routesOf(1);
+    expect(changes.word[0]).toBe(before);
+  });
+
+  it('the addresses decide, but for packets to where the tunnel itself goes', () => {
+    const mux = new InternalMux({ role: 'client' });
+    const decides = (destination: string): boolean =>
+      mux.decidesByAddresses(
+        vectorOf([packet(destination.includes(':') ? 'fd00::2' : '10.8.0.2', destination)], NO_SLOT),
+        0,
+      );
+    expect(decides('192.0.2.1')).toBe(true);
+    mux.guard(guarded);
+    expect(decides('192.0.2.1')).toBe(false);
+    expect(decides('192.0.2.2')).toBe(true);
+    expect(decides('2001:db8::1')).toBe(true);
+    expect(mux.decidesByAddresses(vectorOf([Uint8Array.of(1, 2, 3)], NO_SLOT), 0)).toBe(false);
   });
 });

@@ -59,14 +59,7 @@ export interface NativeAddon {
     packets: number,
   ): number;
   flowNote(vector: NativeIndex): boolean;
-  flowSend(
-    vector: NativeIndex,
-    key: NativeIndex,
-    tag: number,
-    idHigh: number,
-    idLow: number,
-    packets: number,
-  ): number;
+  flowSend(vector: NativeIndex, key: NativeIndex, tag: number, idHigh: number, idLow: number, packets: number): number;
   flowRevoke(place: number, tag: number): number;
 
   tunOpen(path: string): NativeIndex;

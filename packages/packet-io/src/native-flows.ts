@@ -30,7 +30,14 @@ export function nativeFlows(changes: ChangeCount): FlowOffload {
     note(vector: PacketVector): boolean {
       return flowNote(registeredVector(vector));
     },
-    send(vector: PacketVector, key: AeadKeyHandle, flow: number, idHigh: number, idLow: number, packets: number): number {
+    send(
+      vector: PacketVector,
+      key: AeadKeyHandle,
+      flow: number,
+      idHigh: number,
+      idLow: number,
+      packets: number,
+    ): number {
       return flowSend(registeredVector(vector), key, flow, idHigh, idLow, packets);
     },
     revoke(place: number, flow: number): number {

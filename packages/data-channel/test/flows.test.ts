@@ -1,0 +1,361 @@
+import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
+import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_DEVICE, FATE_TO_LINK, type PacketVector } from '@openvpnd/memory';
+import { SeededRandom } from '@openvpnd/testkit';
+import { describe, expect, it } from 'vitest';
+import { DataChannel, FLOW_RECEIVES, FLOW_SENDS, type PeerSettings } from '../src/index.js';
+import { ClearBackend } from './clear-backend.js';
+import { idOf, StandInFlows } from './stand-in-flows.js';
+import { keysFor, makeVector, openOne, payload, rareSignals, seal, sealOne } from './two-ends.js';
+
+const SLOT = 3;
+const SENDS = SLOT * 2 + FLOW_SENDS;
+const RECEIVES = SLOT * 2 + FLOW_RECEIVES;
+/** A grant is for so many. */
+const PACKETS = 32;
+const ROUNDS = 3000;
+const SEED = Number(process.env.OPENVPND_FUZZ_SEED ?? '1');
+
+/** An end whose peer shares key 0, with flows or without. */
+function makeEnd(
+  role: 'client' | 'server',
+  flows?: StandInFlows,
+  settings: PeerSettings = {},
+  epoch = false,
+  aeadLimits = { usage: 2 ** 36, failures: 2 ** 36 },
+): DataChannel {
+  const channel = new DataChannel({
+    backend: new ClearBackend(),
+    maxPeers: 8,
+    epochDerivation: { nextEpochSecret, epochDataKey },
+    aeadLimits,
+    random: new SeededRandom(SEED),
+    flows,
+  });
+  channel.addPeer(SLOT, settings, 0);
+  channel.installKeys(SLOT, 0, keysFor(role), { peerId: 5, epoch });
+  channel.sendWith(SLOT, 0);
+  return channel;
+}
+
+function vectorOf(packets: readonly Uint8Array[], fate: number): PacketVector {
+  const vector = makeVector();
+  for (const packet of packets) {
+    const row = vector.appendCopy(packet);
+    vector.slot[row] = SLOT;
+    vector.fate[row] = fate;
+  }
+  return vector;
+}
+
+/** A turn of the loop as the tunnels have it. @returns the sealed packets */
+function sendTurn(channel: DataChannel, now: number, packets: readonly Uint8Array[], repeats = true): Uint8Array[] {
+  const vector = vectorOf(packets, FATE_SEAL);
+  channel.sealBatch(now, vector, repeats);
+  channel.offerSent(vector);
+  expect([...vector.fate.subarray(0, vector.count)]).toEqual(packets.map(() => FATE_TO_LINK));
+  return packets.map((_, row) => Uint8Array.from(vector.packet(row)));
+}
+
+function receiveTurn(channel: DataChannel, now: number, packets: readonly Uint8Array[]): number {
+  const vector = vectorOf(packets, FATE_OPEN);
+  channel.openBatch(now, vector);
+  let arrived = 0;
+  for (let row = 0; row < vector.count; row++) {
+    if (vector.fate[row] !== FATE_INNER) continue;
+    vector.fate[row] = FATE_TO_DEVICE;
+    arrived += 1;
+  }
+  channel.offerReceived(vector);
+  return arrived;
+}
+
+function sentId(packet: Uint8Array, epoch: boolean): bigint {
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+  return epoch ? view.getBigUint64(4) : BigInt(view.getUint32(4));
+}
+
+describe('what a flow is granted for', () => {
+  it('a packet that comes alone, in either direction, after a while', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    const client = makeEnd('client');
+    sendTurn(server, 5, [payload()]);
+    expect(flows.grants.get(SENDS)).toMatchObject({ next: 2n, packets: PACKETS });
+    receiveTurn(server, 5, [sealOne(client, 0, payload())]);
+    expect(flows.grants.get(RECEIVES)).toMatchObject({ next: 1n, packets: PACKETS });
+  });
+
+  const refusals: readonly [string, (flows: StandInFlows) => void][] = [
+    ['several at once', (flows) => void sendTurn(makeEnd('server', flows), 5, [payload(), payload()])],
+    ['one right behind another', (flows) => void sendTurn(makeEnd('server', flows), 0.9, [payload()])],
+    ['one that ports decide about', (flows) => void sendTurn(makeEnd('server', flows), 5, [payload()], false)],
+    [
+      'several that are received at once',
+      (flows) =>
+        void receiveTurn(
+          makeEnd('server', flows),
+          5,
+          seal(makeEnd('client'), 0, [payload(), payload()]) as Uint8Array[],
+        ),
+    ],
+    [
+      'one that is received right behind another',
+      (flows) => void receiveTurn(makeEnd('server', flows), 0.9, [sealOne(makeEnd('client'), 0, payload())]),
+    ],
+    [
+      'a keep-alive',
+      (flows) => {
+        const client = makeEnd('client', undefined, { pingMs: 10 });
+        const out = makeVector();
+        client.handleTimeout(10, out);
+        expect(receiveTurn(makeEnd('server', flows), 50, [Uint8Array.from(out.packet(0))])).toBe(0);
+      },
+    ],
+    [
+      'a replay',
+      (flows) => {
+        const server = makeEnd('server', flows);
+        const packet = sealOne(makeEnd('client'), 0, payload());
+        openOne(server, 0, packet);
+        expect(receiveTurn(server, 50, [packet])).toBe(0);
+      },
+    ],
+    [
+      'packets in a framing',
+      (flows) => void sendTurn(makeEnd('server', flows, { fragment: { partBytes: 1000 } }), 5, [payload()]),
+    ],
+    [
+      'a late packet, above which others have come',
+      (flows) => {
+        const server = makeEnd('server', flows);
+        const [late, newest] = seal(makeEnd('client'), 0, [payload(), payload()]) as Uint8Array[];
+        openOne(server, 0, newest);
+        expect(receiveTurn(server, 50, [late])).toBe(1);
+      },
+    ],
+    [
+      'packets none of which may be missing',
+      (flows) => {
+        const server = makeEnd('server', flows, { replayWindow: { packets: 0, seconds: 0 } });
+        expect(receiveTurn(server, 50, [sealOne(makeEnd('client'), 0, payload())])).toBe(1);
+      },
+    ],
+    [
+      'what it says that it does not take',
+      (flows) => {
+        flows.takes = false;
+        sendTurn(makeEnd('server', flows), 5, [payload()]);
+      },
+    ],
+  ];
+  for (const [title, act] of refusals) {
+    it(`not for ${title}`, () => {
+      const flows = new StandInFlows();
+      act(flows);
+      expect(flows.grantsMade).toBe(0);
+    });
+  }
+
+  it('a refused grant takes no packet ids', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    const real = flows.send.bind(flows);
+    flows.send = () => -1;
+    sendTurn(server, 5, [payload()]);
+    flows.send = real;
+    expect(sentId(sendTurn(server, 6, [payload()])[0], false)).toBe(2n);
+  });
+});
+
+describe('when a flow ends', () => {
+  const changes: readonly [string, (server: DataChannel) => void][] = [
+    ['the data channel seals for the peer itself', (server) => void seal(server, 6, [payload()])],
+    ['a new key is installed', (server) => server.installKeys(SLOT, 1, keysFor('server', 7), { peerId: 5 })],
+    ['another key is sent with', (server) => server.sendWith(SLOT, 0)],
+    ['a key is retired', (server) => server.retireKeys(SLOT, 0)],
+    ['settings change', (server) => server.configurePeer(SLOT, { pingMs: 5 }, 6)],
+    ['fragments become shorter', (server) => server.setFragmentPart(SLOT, 600)],
+    ['the peer is gone', (server) => server.removePeer(SLOT)],
+  ];
+  for (const [title, change] of changes) {
+    it(title, () => {
+      const flows = new StandInFlows();
+      const server = makeEnd('server', flows);
+      sendTurn(server, 5, [payload()]);
+      expect(flows.grants.has(SENDS)).toBe(true);
+      change(server);
+      expect(flows.grants.has(SENDS)).toBe(false);
+    });
+  }
+
+  it('the data channel opens a packet of the peer itself', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    const client = makeEnd('client');
+    receiveTurn(server, 5, [sealOne(client, 0, payload())]);
+    expect(flows.grants.has(RECEIVES)).toBe(true);
+    receiveTurn(server, 6, seal(client, 0, [payload(), payload()]) as Uint8Array[]);
+    expect(flows.grants.has(RECEIVES)).toBe(false);
+  });
+
+  it('not when another peer is served, and not the other direction', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    server.addPeer(4, {}, 0);
+    server.installKeys(4, 0, keysFor('server', 9), { peerId: 6 });
+    server.sendWith(4, 0);
+    sendTurn(server, 5, [payload()]);
+    sealOne(server, 6, payload(), 4);
+    receiveTurn(server, 6, [sealOne(makeEnd('client'), 0, payload())]);
+    expect(flows.grants.has(SENDS)).toBe(true);
+  });
+
+  it('ids that were not used are used next, and those of a flow that ended by itself never', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    sendTurn(server, 5, [payload()]);
+    expect(flows.carryOut(SENDS, 100, 124, 6)).toBe(2n);
+    expect(sentId(sealOne(server, 7, payload()), false)).toBe(3n);
+    sendTurn(server, 9, [payload()]);
+    flows.grants.clear();
+    expect(sentId(sealOne(server, 10, payload()), false)).toBe(5n + BigInt(PACKETS));
+  });
+});
+
+describe('what a flow has carried', () => {
+  it('counts as if it had passed through the data channel', () => {
+    const flows = new StandInFlows();
+    const settings = {
+      pingMs: 1000,
+      silence: { ms: 3000, signal: 'ping-restart' },
+      inactive: { ms: 5000, bytes: 0 },
+    } as const;
+    const [server, plain] = [makeEnd('server', flows, settings), makeEnd('server', undefined, settings)];
+    const client = makeEnd('client');
+    const first = sealOne(client, 0, payload(60));
+    for (const end of [server, plain]) {
+      receiveTurn(end, 5, [first]);
+      sendTurn(end, 5, [payload(60)]);
+    }
+    for (let at = 10; at < 100; at += 10) {
+      const packet = sealOne(client, at, payload(at));
+      expect(flows.carryIn(RECEIVES, sentId(packet, false), at, packet.length, at)).toBe(true);
+      expect(openOne(plain, at, packet)).toBeDefined();
+      const answer = sealOne(plain, at, payload(2 * at));
+      expect(flows.carryOut(SENDS, 2 * at, answer.length, at)).toBe(sentId(answer, false));
+    }
+    expect(server.counters(SLOT)).toEqual(plain.counters(SLOT));
+    expect(server.lastActive(SLOT)).toBe(plain.lastActive(SLOT));
+    // Its own ping, silence and inactivity count from then on.
+    const deadlines = [server, plain].map((end) => {
+      const out = makeVector();
+      end.handleTimeout(1000, out);
+      expect(out.count).toBe(0);
+      return end.nextTimeout();
+    });
+    expect(deadlines[0]).toBe(deadlines[1]);
+  });
+
+  it('is refused when it comes again', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    const client = makeEnd('client');
+    receiveTurn(server, 5, [sealOne(client, 0, payload())]);
+    const carried = sealOne(client, 0, payload());
+    flows.carryIn(RECEIVES, 2n, 100, carried.length, 8);
+    expect(openOne(server, 9, carried)).toBeUndefined();
+    expect(server.counters(SLOT).replayed).toBe(1);
+    expect(openOne(server, 9, sealOne(client, 0, payload()))).toBeDefined();
+  });
+
+  it('asks for a new key when it has worn the old one out', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows, { renegotiatePackets: 5 });
+    sendTurn(server, 5, [payload()]);
+    for (let packet = 0; packet < 3; packet++) flows.carryOut(SENDS, 100, 124, 6);
+    server.counters(SLOT);
+    expect(rareSignals(server)).toEqual([]);
+    flows.carryOut(SENDS, 100, 124, 7);
+    server.counters(SLOT);
+    expect(rareSignals(server)).toMatchObject([{ type: 'renegotiate', slot: SLOT }]);
+  });
+});
+
+for (const epoch of [false, true]) {
+  describe(`at random, ${epoch ? 'with epochs' : 'with short packet ids'}`, () => {
+    it('no packet id is given out twice under one key', () => {
+      const random = new SeededRandom(SEED);
+      const flows = new StandInFlows();
+      // Epochs wear out after some packets.
+      const server = makeEnd('server', flows, {}, epoch, { usage: epoch ? 200 : 2 ** 36, failures: 2 ** 36 });
+      let generation = 0;
+      let now = 0;
+      const used = new Set<string>();
+      const use = (id: bigint): void => {
+        const name = `${generation} ${id}`;
+        expect(used.has(name)).toBe(false);
+        used.add(name);
+      };
+      let carried = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        now += random.chance(0.3) ? 0.1 : 3;
+        const what = random.below(20);
+        if (what < 6) {
+          for (const packet of sendTurn(server, now, [payload(1 + random.below(90))])) use(sentId(packet, epoch));
+        } else if (what < 8) {
+          const packets = Array.from({ length: 1 + random.below(5) }, () => payload(40));
+          for (const packet of sendTurn(server, now, packets)) use(sentId(packet, epoch));
+        } else if (what < 17) {
+          const id = flows.carryOut(SENDS, 60, 90, now);
+          if (id !== undefined) {
+            carried += 1;
+            use(id);
+          }
+        } else if (what === 17) {
+          // A flow that has ended where nobody heard of it.
+          flows.grants.delete(SENDS);
+        } else if (what === 18) {
+          server.counters(SLOT);
+        } else if (random.chance(0.1)) {
+          generation += 1;
+          server.installKeys(SLOT, generation % 8, keysFor('server', 1 + (generation % 50)), { peerId: 5, epoch });
+          server.sendWith(SLOT, generation % 8);
+        }
+      }
+      expect(carried).toBeGreaterThan(ROUNDS / 10);
+      expect(used.size).toBeGreaterThan(ROUNDS / 2);
+    });
+
+    it('what arrives and what is refused is the same with flows and without', () => {
+      const random = new SeededRandom(SEED + 1);
+      const flows = new StandInFlows();
+      const [server, plain] = [makeEnd('server', flows, {}, epoch), makeEnd('server', undefined, {}, epoch)];
+      const client = makeEnd('client', undefined, {}, epoch);
+      const sent: Uint8Array[] = [];
+      let now = 0;
+      let carried = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        now += 2;
+        if (sent.length === 0 || random.chance(0.8)) sent.push(sealOne(client, now, payload(60)));
+        // Now and then an old one again, or one that was overtaken.
+        const packet = sent[random.chance(0.7) ? sent.length - 1 : random.below(sent.length)];
+        const id = sentId(packet, epoch);
+        const arrived = openOne(plain, now, packet) !== undefined;
+        if (random.chance(0.6) && flows.carryIn(RECEIVES, id, 60, packet.length, now)) {
+          carried += 1;
+          expect(arrived).toBe(true);
+        } else {
+          expect(receiveTurn(server, now, [packet])).toBe(arrived ? 1 : 0);
+        }
+      }
+      expect(carried).toBeGreaterThan(ROUNDS / 10);
+      expect(server.counters(SLOT)).toEqual(plain.counters(SLOT));
+      expect(server.drops()).toEqual(plain.drops());
+    });
+  });
+}
+
+it('names of flows are told apart', () => {
+  expect(new Set([0, 1, 2].flatMap((slot) => [slot * 2 + FLOW_RECEIVES, slot * 2 + FLOW_SENDS])).size).toBe(6);
+  expect(idOf(1, 2)).toBe(0x1_0000_0002n);
+});
