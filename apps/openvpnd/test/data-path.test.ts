@@ -83,6 +83,8 @@ describe('the data path', () => {
       expect(path.describe('tso+uso', [link], backend)).toBe('data path: native, tso+uso, gso/gro, aead evp');
       expect(path.describe('none', [plain], backend)).toBe('data path: native, no tso, no gso, aead evp');
       expect(path.describe('tso', [], backend)).toBe('data path: native, tso, tcp, aead evp');
+      const without = new DataPath(optionsOf(...SERVER, 'setenv OPENVPND_DATA_PATH "no-flows evp"').options);
+      expect(without.describe('tso', [], backend)).toBe('data path: native, tso, tcp, aead evp, no flows');
     } finally {
       link.close();
       plain.close();

@@ -25,8 +25,10 @@
 #define MAX_LENGTH 2048
 #define HEADROOM 64
 #define TAILROOM 32
-/* After so many packets in a row that were none of theirs, the flows of a port rest until the next grant. */
+/* After so many packets in a row that were none of theirs, the flows of a port rest until a grant for it when it is quiet. */
 #define MAX_MISSES 4
+/* A port from which nothing came for so long, in milliseconds, is quiet. */
+#define QUIET 1
 
 /* The log: a count, and for each packet these numbers. FLOW_LOG of native-flows.ts. */
 enum pio_log { LOG_TAG, LOG_ID_HIGH, LOG_ID_LOW, LOG_PAYLOAD_BYTES, LOG_WIRE_BYTES, LOG_AT, LOG_WIDTH };
@@ -203,9 +205,13 @@ static bool carry_out(struct pio_flows *flows, const struct pio_port *device, co
   return true;
 }
 
-bool pio_flows_wanted(const struct pio_port *port) {
+bool pio_flows_wanted(struct pio_port *port) {
   const struct pio_flows *flows = port->env->flows;
-  return flows != NULL && flows->live[port->kind] > 0 && port->misses < MAX_MISSES;
+  if (flows == NULL) return false;
+  const double now = milliseconds();
+  port->quiet = now - port->heard >= QUIET;
+  port->heard = now;
+  return flows->live[port->kind] > 0 && port->misses < MAX_MISSES;
 }
 
 bool pio_flow_turn(struct pio_port *port) {
@@ -344,7 +350,8 @@ static int32_t enter(struct pio_flows *flows, struct pio_flow *place, const stru
   *known = *pair;
   known->tag = place->tag;
   known->changes = place->changes;
-  (direction == 0 ? place->link : place->device)->misses = 0;
+  struct pio_port *port = direction == 0 ? place->link : place->device;
+  if (port->quiet) port->misses = 0;
   return (int32_t)(direction == 0 ? place - flows->receive : FLOWS + (place - flows->send));
 }
 

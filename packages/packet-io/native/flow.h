@@ -4,8 +4,8 @@
 
 #include "packet_io.h"
 
-/* Whether some flow may take what this port has; else nobody looks. */
-bool pio_flows_wanted(const struct pio_port *port);
+/* Whether some flow may take what this port has to be read; else nobody looks. To be asked each time. */
+bool pio_flows_wanted(struct pio_port *port);
 /*
  * Carries what has come, if it is one packet of a flow. False: JavaScript is to be told; what was read then waits in the port, where the next receive
  * or read finds it first.

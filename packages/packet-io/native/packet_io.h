@@ -122,7 +122,10 @@ struct pio_port {
   bool vnet;
   bool vnet_udp;
   struct pio_stash *stash; /* tun.c: a packet that was looked at for a flow */
-  uint32_t misses;         /* flow.c: packets in a row that were not for a flow */
+  /* flow.c: packets in a row that were not for a flow; when the port was heard last, in ms, and whether that was a while after the time before. */
+  uint32_t misses;
+  double heard;
+  bool quiet;
   double counters[COUNTERS];
 };
 

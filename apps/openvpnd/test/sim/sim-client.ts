@@ -204,6 +204,7 @@ export class SimClient {
       wraps: this.#settings.wraps ?? controlWraps(this.options, entry),
       credentials: this.#credentials,
       backend: world.backend,
+      flows: (changes) => world.flows?.(name, changes),
       ...(world.aeadLimits && { aeadLimits: world.aeadLimits }),
       random: world.random.fork(id),
       unixTime: world.unixTime,

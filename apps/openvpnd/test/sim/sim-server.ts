@@ -72,6 +72,7 @@ export class SimServer {
         }),
       wraps: this.options.listeners.map((listener) => controlWraps(this.options, listener)),
       backend: world.backend,
+      flows: (changes) => world.flows?.('server', changes),
       ...(world.aeadLimits && { aeadLimits: world.aeadLimits }),
       random: world.random.fork(`server/${this.#incarnation}`),
       unixTime: world.unixTime,

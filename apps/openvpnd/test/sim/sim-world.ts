@@ -1,5 +1,6 @@
-import type { AeadBackend, AeadLimits } from '@openvpnd/data-channel';
+import type { AeadBackend, AeadLimits, FlowOffload } from '@openvpnd/data-channel';
 import { nodeAeadBackend } from '@openvpnd/data-channel/node';
+import type { ChangeCount } from '@openvpnd/memory';
 import type { Instant } from '@openvpnd/sans-io';
 import { type LinkConditions, SeededRandom, SimNetwork, type SimTun, VirtualClock } from '@openvpnd/testkit';
 import { SimClient, type SimClientOptions } from './sim-client.js';
@@ -21,6 +22,8 @@ export class SimWorld {
   readonly backend: AeadBackend = nodeAeadBackend();
   /** Of everybody's keys; undefined: the real ones. */
   readonly aeadLimits: AeadLimits | undefined;
+  /** What carries the packets of an end that come alone, by its name; undefined: nothing. */
+  readonly flows: ((end: string, changes: ChangeCount) => FlowOffload) | undefined;
 
   #hosts = 0;
 
@@ -28,8 +31,10 @@ export class SimWorld {
     readonly seed: number;
     readonly conditions?: Partial<LinkConditions>;
     readonly aeadLimits?: AeadLimits;
+    readonly flows?: SimWorld['flows'];
   }) {
     this.aeadLimits = options.aeadLimits;
+    this.flows = options.flows;
     this.random = new SeededRandom(options.seed);
     const random = this.random.fork('network');
     this.network = new SimNetwork({ clock: this.clock, random, conditions: options.conditions });
