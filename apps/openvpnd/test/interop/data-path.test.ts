@@ -25,6 +25,7 @@ const CHOICES: readonly { choice: string; line: RegExp }[] = [
   { choice: 'no-uso no-gro', line: /^.*data path: native, tso, gso, aead / },
   { choice: 'no-gso', line: /^.*data path: native, tso(\+uso)?, gro, aead / },
   { choice: 'no-tso no-gso no-gro evp', line: /^.*data path: native, no tso, no gso, aead evp$/ },
+  { choice: 'no-flows', line: /^.*data path: native, tso(\+uso)?, gso\/gro, aead .*, no flows$/ },
 ];
 
 /** A stream that loses packets in every burst does not get here in half a second. */
