@@ -41,4 +41,49 @@ describe('RunningProcess', () => {
     expect(running.countLines(/tick/)).toBe(2);
     await running.stop();
   });
+
+  describe('waits for a count', () => {
+    /** Two ticks, the second a little later, and another one at each SIGUSR1. */
+    const TICKS = [
+      '-c',
+      'trap "echo tick" USR1; echo tick; sleep 0.1; echo tack; echo tick; while :; do sleep 0.05; done',
+    ];
+
+    test('and takes it once it is there', async () => {
+      const running = new RunningProcess('sh', TICKS);
+      await running.waitForAtLeast(/tick/, 2);
+      await running.waitForExactly(/tick/, 2);
+      running.signal('SIGUSR1');
+      await running.waitForExactly(/tick/, 3);
+      await running.waitForAtLeast(/tick/, 2);
+      await running.waitForExactly(/never/, 0);
+      await running.stop();
+    });
+
+    test('and not more of them', async () => {
+      const running = new RunningProcess('sh', TICKS, { title: 'clock' });
+      await running.waitForAtLeast(/tick/, 2);
+      await expect(running.waitForExactly(/tick/, 1)).rejects.toThrow(
+        /clock: 2 lines match \/tick\/, and not 1[\s\S]*\| tack/,
+      );
+      await expect(running.waitForExactly(/tick/, 0)).rejects.toThrow(/2 lines match/);
+      await running.stop();
+    });
+
+    test('and gives up after the time allowed', async () => {
+      const running = new RunningProcess('sh', TICKS, { title: 'clock' });
+      await running.waitForLine(/tick/);
+      await expect(running.waitForAtLeast(/tick/, 3, 500)).rejects.toThrow(
+        /clock: within 500 ms [12] of 3 lines that match \/tick\/[\s\S]*\| tick/,
+      );
+      await expect(running.waitForExactly(/never/, 1, 20)).rejects.toThrow(/within 20 ms 0 of 1 lines/);
+      await running.stop();
+    });
+
+    test('and gives up at the end of the process', async () => {
+      const running = new RunningProcess('sh', ['-c', 'echo tick; exit 3']);
+      await expect(running.waitForAtLeast(/tick/, 2)).rejects.toThrow(/ended \(status 3\) with 1 of 2 lines/);
+      await running.waitForExactly(/tick/, 1);
+    });
+  });
 });

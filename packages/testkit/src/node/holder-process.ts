@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 20_000;
 
 /**
  * A process that does nothing but live in a new network namespace and so keeps it alive. It reads a pipe from this process: when the

@@ -30,6 +30,7 @@ export {
 export { type Delivery, type RelayCounters, RelayPath } from './relay-path.js';
 export {
   type FinishedProcess,
+  PATIENCE_MS,
   type ProcessEnd,
   type ProcessSettings,
   RunningProcess,

@@ -2,10 +2,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HolderProcess } from './holder-process.js';
-import { type FinishedProcess, type ProcessSettings, RunningProcess, runToEnd } from './running-process.js';
+import {
+  type FinishedProcess,
+  PATIENCE_MS,
+  type ProcessSettings,
+  RunningProcess,
+  runToEnd,
+} from './running-process.js';
 
 /** A bound for the small commands that set a lab up; they take milliseconds. */
-const SETUP_TIMEOUT_MS = 10_000;
+const SETUP_TIMEOUT_MS = PATIENCE_MS;
+/** What a process has for its end when the lab closes: nobody looks at it any more. */
+const CLOSE_GRACE_MS = 3000;
 
 /** The addresses that {@link Lab.join} gave one member, without prefix length. */
 export interface LabAddresses {
@@ -227,7 +235,7 @@ export class Lab {
 
   /** Stops every process, lets the namespaces go and removes the directory. Safe to call twice. */
   async close(): Promise<void> {
-    await Promise.all(this.#processes.splice(0).map((running) => running.stop()));
+    await Promise.all(this.#processes.splice(0).map((running) => running.stop(CLOSE_GRACE_MS)));
     await Promise.all(this.#holders.splice(0).map((holder) => holder.release()));
     process.removeListener('exit', this.#removeDirectory);
     this.#removeDirectory();

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { LabNamespace } from './lab.js';
-import type { RunningProcess } from './running-process.js';
+import { PATIENCE_MS, type RunningProcess } from './running-process.js';
 
 /** What a series of echo requests gave. Times are round trips in milliseconds, in the order of arrival. */
 export interface EchoResult {
@@ -48,7 +48,7 @@ export class ContinuousPing {
   }
 
   /** Resolves at the next reply; rejects after `timeoutMs`. */
-  async reply(timeoutMs: number): Promise<void> {
+  async reply(timeoutMs: number = PATIENCE_MS): Promise<void> {
     await this.#running.waitForLine(/bytes from .* time=/, timeoutMs, this.#running.lines.length);
   }
 
@@ -56,7 +56,7 @@ export class ContinuousPing {
   async count(): Promise<EchoResult> {
     const from = this.#running.lines.length;
     this.#running.signal('SIGQUIT');
-    const [, sent] = await this.#running.waitForLine(/\d+\/(\d+) packets, /, LATE_MS, from);
+    const [, sent] = await this.#running.waitForLine(/\d+\/(\d+) packets, /, PATIENCE_MS, from);
     return await this.#settle(Number(sent), LATE_MS);
   }
 
@@ -64,7 +64,7 @@ export class ContinuousPing {
   async finish(count?: number, waitMs: number = LATE_MS): Promise<EchoResult> {
     const result = count === undefined ? await this.count() : await this.#settle(count, waitMs);
     this.#running.signal('SIGINT');
-    await this.#running.waitForEnd(10_000);
+    await this.#running.waitForEnd();
     return result;
   }
 
@@ -114,7 +114,7 @@ export async function udpEcho(
   const { count = 20, intervalMs = 20, port = 40_007 } = settings;
   const server = to.start(process.execPath, [probe('udp-echo'), 'serve', target, String(port)]);
   try {
-    await server.waitForLine(/^listening$/, 10_000);
+    await server.waitForLine(/^listening$/);
     const args = [probe('udp-echo'), 'measure', target, String(port), String(count), String(intervalMs)];
     const done = await from.run(process.execPath, args, count * intervalMs + 15_000);
     if (done.status !== 0) throw new Error(`udp echo to ${target}: ${done.output}`);
@@ -135,7 +135,7 @@ export async function tcpThroughput(
   const { seconds = 3, port = 40_006 } = settings;
   const receiver = to.start(process.execPath, [probe('tcp-throughput'), 'receive', target, String(port)]);
   try {
-    await receiver.waitForLine(/^listening$/, 10_000);
+    await receiver.waitForLine(/^listening$/);
     const args = [probe('tcp-throughput'), 'send', target, String(port), String(seconds)];
     const sender = await from.run(process.execPath, args, seconds * 1000 + 30_000);
     if (sender.status !== 0) throw new Error(`tcp stream to ${target}: ${sender.output}`);

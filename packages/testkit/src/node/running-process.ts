@@ -1,5 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
+/**
+ * The bound of a wait that names none, in milliseconds: far beyond what a busy machine needs for anything that happens by itself. A wait ends
+ * as soon as the thing happens, so that only a failure takes this long.
+ */
+export const PATIENCE_MS = 20_000;
+
 /** How a process ended: exactly one of the two is null. */
 export interface ProcessEnd {
   readonly status: number | null;
@@ -84,7 +90,10 @@ export class RunningProcess {
     return this.#stdout;
   }
 
-  /** How many lines so far match. */
+  /**
+   * How many lines so far match. What another process has caused may still be on its way: use it for what must not be there, or once the process has
+   * ended, and {@link waitForAtLeast} or {@link waitForExactly} for what must come.
+   */
   countLines(pattern: RegExp): number {
     return this.#lines.filter((line) => pattern.test(line)).length;
   }
@@ -95,7 +104,7 @@ export class RunningProcess {
    *
    * Rejects after `timeoutMs`, and at once when the process ends without such a line; the message holds the last lines.
    */
-  async waitForLine(pattern: RegExp, timeoutMs: number, from = 0): Promise<RegExpMatchArray> {
+  async waitForLine(pattern: RegExp, timeoutMs: number = PATIENCE_MS, from = 0): Promise<RegExpMatchArray> {
     let next = from;
     const find = (): RegExpMatchArray | undefined => {
       for (; next < this.#lines.length; next++) {
@@ -115,8 +124,29 @@ export class RunningProcess {
     );
   }
 
+  /**
+   * Waits until `count` lines match, those before the call included. Rejects after `timeoutMs`, and at once when the process ends with fewer; the
+   * message holds the last lines.
+   */
+  async waitForAtLeast(pattern: RegExp, count: number, timeoutMs: number = PATIENCE_MS): Promise<void> {
+    const done = await this.#waitUntil(() => this.countLines(pattern) >= count || this.#end !== undefined, timeoutMs);
+    const found = this.countLines(pattern);
+    if (found >= count) return;
+    throw new Error(
+      `${this.title}: ${done ? `ended (${this.#endText()}) with` : `within ${timeoutMs} ms`} ${found} of ${count} lines that match ${pattern}\n${this.tail()}`,
+    );
+  }
+
+  /** As {@link waitForAtLeast}, and rejects too when more lines match than `count`, by the time that there are as many. */
+  async waitForExactly(pattern: RegExp, count: number, timeoutMs: number = PATIENCE_MS): Promise<void> {
+    await this.waitForAtLeast(pattern, count, timeoutMs);
+    const found = this.countLines(pattern);
+    if (found === count) return;
+    throw new Error(`${this.title}: ${found} lines match ${pattern}, and not ${count}\n${this.tail()}`);
+  }
+
   /** Waits for the end of the process. Rejects after `timeoutMs`; the process then still runs. */
-  async waitForEnd(timeoutMs: number): Promise<ProcessEnd> {
+  async waitForEnd(timeoutMs: number = PATIENCE_MS): Promise<ProcessEnd> {
     if (await this.#waitUntil(() => this.#end !== undefined, timeoutMs)) return this.#end as ProcessEnd;
     throw new Error(`${this.title}: still running after ${timeoutMs} ms\n${this.tail()}`);
   }
@@ -127,7 +157,7 @@ export class RunningProcess {
   }
 
   /** Ends the process: SIGTERM, and SIGKILL if it is still there after `graceMs`. */
-  async stop(graceMs = 3000): Promise<ProcessEnd> {
+  async stop(graceMs: number = PATIENCE_MS): Promise<ProcessEnd> {
     if (this.#end === undefined) {
       this.#child.kill('SIGTERM');
       if (!(await this.#waitUntil(() => this.#end !== undefined, graceMs))) this.#child.kill('SIGKILL');

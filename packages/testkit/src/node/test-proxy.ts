@@ -5,7 +5,6 @@ import type { RunningProcess } from './running-process.js';
 import type { SocksProxySettings } from './socks-proxy-server.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/node/proxy-process.js', import.meta.url));
-const START_TIMEOUT_MS = 10_000;
 
 /** Which proxy, and where. */
 export type TestProxySettings = { readonly listen: { readonly address: string; readonly port: number } } & (
@@ -18,6 +17,6 @@ export async function startTestProxy(place: LabNamespace, settings: TestProxySet
   const running = place.start(process.execPath, [PROGRAM, JSON.stringify(settings)], {
     title: `${place.name}: ${settings.kind} proxy`,
   });
-  await running.waitForLine(/^serving$/, START_TIMEOUT_MS);
+  await running.waitForLine(/^serving$/);
   return running;
 }

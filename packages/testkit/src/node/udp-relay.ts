@@ -2,10 +2,9 @@ import { fileURLToPath } from 'node:url';
 import type { LinkConditions } from '../link-conditions.js';
 import type { LabNamespace } from './lab.js';
 import type { RelayCounters } from './relay-path.js';
-import type { RunningProcess } from './running-process.js';
+import { PATIENCE_MS, type RunningProcess } from './running-process.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/node/relay-process.js', import.meta.url));
-const START_TIMEOUT_MS = 10_000;
 
 /** A relay between one client and a target. */
 export interface RelaySettings {
@@ -32,7 +31,7 @@ export class UdpRelay {
     const running = place.start(process.execPath, [PROGRAM, JSON.stringify(settings)], {
       title: `${place.name}: relay`,
     });
-    await running.waitForLine(/^relaying$/, START_TIMEOUT_MS);
+    await running.waitForLine(/^relaying$/);
     return new UdpRelay(running);
   }
 
@@ -40,13 +39,13 @@ export class UdpRelay {
   async rebind(): Promise<void> {
     const from = this.#running.lines.length;
     this.#running.signal('SIGUSR2');
-    await this.#running.waitForLine(/^rebound$/, START_TIMEOUT_MS, from);
+    await this.#running.waitForLine(/^rebound$/, PATIENCE_MS, from);
   }
 
   /** Ends it and tells what it did. */
   async finish(): Promise<{ readonly toTarget: RelayCounters; readonly fromTarget: RelayCounters }> {
     this.#running.signal('SIGTERM');
-    await this.#running.waitForEnd(START_TIMEOUT_MS);
+    await this.#running.waitForEnd();
     return JSON.parse(this.#running.lines.at(-1) ?? '') as Awaited<ReturnType<UdpRelay['finish']>>;
   }
 }
