@@ -16,7 +16,7 @@ export interface TlsEngineWorld {
 }
 
 /** Turns after which a party that still waits has failed. */
-export const MAX_TURNS = 2000;
+export const MAX_TURNS = 20_000;
 
 /** One engine and everything it has told. */
 export class TlsParty {

@@ -76,15 +76,13 @@ describe('challenges', () => {
   });
 
   it('are read in linear time', () => {
-    const started = performance.now();
-    for (const text of [
-      'a'.repeat(4096),
-      'a '.repeat(2048),
-      'a="'.repeat(1300),
-      'a=\\"'.repeat(1000),
-      'a    '.repeat(800),
-    ])
-      readParameters(text);
-    expect(performance.now() - started).toBeLessThan(200);
+    const texts = ['a'.repeat(4096), 'a '.repeat(2048), 'a="'.repeat(1300), 'a=\\"'.repeat(1000), 'a    '.repeat(800)];
+    const times = Array.from({ length: 5 }, () => {
+      const started = performance.now();
+      for (const text of texts) readParameters(text);
+      return performance.now() - started;
+    });
+    // The shortest: a busy machine may stop us in any one of them, and not in all.
+    expect(Math.min(...times)).toBeLessThan(200);
   });
 });

@@ -76,7 +76,7 @@ describe('environments', () => {
 
   it('a process that leaves everything open ends when it is told to', () => {
     const child = spawnSync(process.execPath, ['-e', `${USE_EVERYTHING} setImmediate(() => process.exit(7));`], {
-      timeout: 10_000,
+      timeout: 60_000,
     });
     expect([child.status, child.stderr.toString()]).toEqual([7, '']);
   });
@@ -104,7 +104,7 @@ describe('environments', () => {
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(3); });
       addon.udpSendOne(port, new Uint8Array(1), words);
     `;
-    const { status, stdout } = spawnSync(process.execPath, ['-e', whole], { timeout: 10_000, encoding: 'utf8' });
+    const { status, stdout } = spawnSync(process.execPath, ['-e', whole], { timeout: 60_000, encoding: 'utf8' });
     return { status, stdout };
   }
 
@@ -117,7 +117,7 @@ describe('environments', () => {
     const end = onPacket(`
       const done = [];
       const note = (what) => { done.push(what); if (done.length === 3) { console.log(done.join(' ')); process.exit(4); } };
-      setTimeout(() => process.exit(5), 5000);
+      setTimeout(() => process.exit(5), 20_000);
       process.nextTick(note, 'tick');
       queueMicrotask(() => note('microtask'));
       Promise.resolve().then(() => process.nextTick(note, 'tick of a promise'));

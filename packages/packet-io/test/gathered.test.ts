@@ -136,7 +136,7 @@ function send(
 async function receive(receiver: LinkSocket, rx: PacketVector, count: number): Promise<ReadonlyMap<number, string[]>> {
   const packets = new Map<number, string[]>();
   let received = 0;
-  for (let turns = 0; turns < 5000 && received < count; turns += 1) {
+  for (let turns = 0; turns < 100_000 && received < count; turns += 1) {
     rx.reset();
     receiver.receiveBatch(rx);
     for (let row = 0; row < rx.count; row += 1) {

@@ -36,7 +36,7 @@ describeInNamespace(import.meta.url, () => {
           expect(tx.fate[0]).toBe(FATE_DROPPED);
           const seen: number[][] = [];
           const rx = new PacketVector(SHAPE);
-          for (let turns = 0; turns < 1000 && seen.length < PACKETS; turns += 1) {
+          for (let turns = 0; turns < 100_000 && seen.length < PACKETS; turns += 1) {
             rx.reset();
             b.receiveBatch(rx);
             for (let row = 0; row < rx.count; row += 1) seen.push([rx.bytes[rx.offset[row]], rx.length[row]]);

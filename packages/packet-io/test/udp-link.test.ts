@@ -206,7 +206,7 @@ describe('native UDP link', () => {
 });
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 2000; turns += 1) {
+  for (let turns = 0; turns < 100_000; turns += 1) {
     if (condition()) return;
     await turn();
   }
