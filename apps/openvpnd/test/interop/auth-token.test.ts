@@ -94,7 +94,7 @@ describe.skipIf(!labReady('openvpn', 'ping')).concurrent('passwords and tokens',
         const secret = join(lab.directory, 'token.key');
         // The stock program makes the secret, and its server takes the token that ours has given.
         const made = site.serverPlace.start('openvpn', ['--genkey', 'auth-token', secret]);
-        expect((await made.waitForEnd(10_000)).status).toBe(0);
+        expect((await made.waitForEnd()).status).toBe(0);
         const options = [
           'script-security 3',
           `auth-user-pass-verify ${judge} via-env`,
@@ -108,7 +108,7 @@ describe.skipIf(!labReady('openvpn', 'ping')).concurrent('passwords and tokens',
         const from = end.lines.length;
         const second = await site.startServer('openvpn', options);
         await end.waitForLine(UP, UP_TIMEOUT_MS, from);
-        expect(second.countLines(/auth-token authentication succeeded for username 'alice'/)).toBe(1);
+        await second.waitForExactly(/auth-token authentication succeeded for username 'alice'/, 1);
         expect(calls(lab)).toHaveLength(1);
       }));
 
@@ -160,7 +160,7 @@ exit 1
       const serverEnd = await site.startServer('openvpnd', [`auth-user-pass-verify ${judge} via-file`]);
       const end = await site.startClient('openvpnd', 0, [LOGIN]);
       await end.waitForLine(/AUTH: Received control message: AUTH_FAILED$/, UP_TIMEOUT_MS);
-      expect(serverEnd.countLines(/External program may not be called unless '--script-security 2' or higher/)).toBe(1);
-      expect((await end.waitForEnd(10_000)).status).toBe(0);
+      await serverEnd.waitForExactly(/External program may not be called unless '--script-security 2' or higher/, 1);
+      expect((await end.waitForEnd()).status).toBe(0);
     }));
 });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, Site, startProgram, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -49,7 +49,7 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         expect(server.countLines(/in='foreign line'/)).toBe(1);
         expect(server.countLines(/succeeded -> ifconfig_pool_set\(hand=18\)/)).toBe(1);
         server.signal('SIGTERM');
-        expect((await server.waitForEnd(5000)).status).toBe(0);
+        expect((await server.waitForEnd()).status).toBe(0);
         for (const client of clients) await client.stop();
         made[program] = readFileSync(file, 'utf8');
       }
@@ -64,7 +64,7 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
       expect(await site.tunnelAddress(1, 4)).toBe('10.8.0.77');
       await site.connectClient('openvpnd', 0);
       server.signal('SIGTERM');
-      await server.waitForEnd(5000);
+      await server.waitForEnd();
       expect(readFileSync(fixed, 'utf8')).toBe('client2,10.8.0.77\n');
     }));
 
@@ -80,15 +80,16 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
           const running = await site.startServer(program, [`status ${file} 1`, `status-version ${version}`]);
           const peer = await site.connectClient(program, 0, [`status ${own} 1`]);
           expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
-          await soon(() => readFileSync(file, 'utf8').includes('AES-256-GCM') || version === 1);
-          await soon(() => /client1[\s\S]*10\.8\.0\.2\b/.test(readFileSync(file, 'utf8')));
-          await soon(() => /TUN\/TAP write bytes,252/.test(readFileSync(own, 'utf8')));
-          server[program + version] = masked(readFileSync(file, 'utf8'));
-          client[program + version] = masked(readFileSync(own, 'utf8'));
+          const ofServer = await soon(
+            file,
+            version === 1 ? /client1.*10\.8\.0\.2\b/s : /client1.*AES-256-GCM.*10\.8\.0\.2\b/s,
+          );
+          server[program + version] = masked(ofServer);
+          client[program + version] = masked(await soon(own, /TUN\/TAP write bytes,252/));
           expect(masked(await statistics(running))).toBe(server[program + version]);
           expect(masked(await statistics(peer))).toBe(client[program + version]);
           peer.signal('SIGTERM');
-          await peer.waitForEnd(5000);
+          await peer.waitForEnd();
           await running.stop();
         }
         expect(server[`openvpnd${version}`]).toBe(server[`openvpn${version}`]);
@@ -109,7 +110,7 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         const server = await site.startServer(program, [...drop, `status ${status} 1`]);
         const client = await site.connectClient(program, 0, [...drop, 'persist-tun', 'route 10.50.0.0 255.255.0.0']);
         for (const running of [server, client]) {
-          expect(running.countLines(lines)).toBe(3);
+          await running.waitForExactly(lines, 3);
           // All threads, not the first alone.
           for (const task of readdirSync(`/proc/${running.pid}/task`)) {
             const [, ...ids] = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m.exec(
@@ -118,8 +119,8 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
             expect(ids).toEqual(['65534', '65534', '65534']);
           }
         }
-        expect(client.countLines(/NOTE: UID\/GID downgrade will be delayed/)).toBe(1);
-        await soon(() => readFileSync(status, 'utf8').includes('client1'));
+        await client.waitForExactly(/NOTE: UID\/GID downgrade will be delayed/, 1);
+        await soon(status, /client1/);
         for (const [running, preserved] of [
           [client, 1],
           [server, 1],
@@ -131,16 +132,16 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         }
         expect(await site.clientPlaces[0].ip('route')).toContain('10.50.0.0/16');
         client.signal('SIGTERM');
-        expect((await client.waitForEnd(5000)).status).toBe(0);
+        expect((await client.waitForEnd()).status).toBe(0);
         expect(await site.clientPlaces[0].ip('route')).not.toContain('10.50.0.0/16');
         server.signal('SIGTERM');
-        expect((await server.waitForEnd(5000)).status).toBe(0);
+        expect((await server.waitForEnd()).status).toBe(0);
       }
       const refused = startProgram(site.serverPlace, 'openvpnd', [
         ...['--config', join(lab.directory, 'server-openvpnd.conf')],
         ...['--user', 'no-such-user'],
       ]);
-      expect((await refused.waitForEnd(5000)).status).toBe(1);
+      expect((await refused.waitForEnd()).status).toBe(1);
       expect(refused.countLines(/failed to find UID for user no-such-user/)).toBe(1);
     }),
   );
@@ -183,9 +184,9 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         await client.waitForLine(UP, UP_TIMEOUT_MS);
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
         client.signal('SIGTERM');
-        expect((await client.waitForEnd(5000)).status).toBe(0);
+        expect((await client.waitForEnd()).status).toBe(0);
         server.signal('SIGTERM');
-        expect((await server.waitForEnd(8000)).status).toBe(0);
+        expect((await server.waitForEnd()).status).toBe(0);
         expect(readFileSync(join(directory, 'ipp.txt'), 'utf8')).toBe('client,10.8.0.2,\n');
         expect(readFileSync(join(directory, 'openvpn-status.log'), 'utf8')).toMatch(/^OpenVPN CLIENT LIST\n/);
         rmSync(join(directory, 'ipp.txt'));
@@ -204,11 +205,11 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
         const server = await site.startServer('openvpnd', [option, `push "${option}"`]);
         const clients = await Promise.all([site.connectClient('openvpn', 0), site.connectClient('openvpnd', 1)]);
         for (const client of clients) {
-          expect((await client.waitForEnd(8000)).status).toBe(0);
+          expect((await client.waitForEnd()).status).toBe(0);
           expect(client.tail(8)).toMatch(line);
           expect(client.tail(1)).toContain(`SIGTERM[soft,${text}] received, process exiting`);
         }
-        await server.waitForLine(new RegExp(`SIGTERM\\[soft,${text}\\] received, client-instance exiting`), 8000);
+        await server.waitForLine(new RegExp(`SIGTERM\\[soft,${text}\\] received, client-instance exiting`));
         await server.stop();
       }
     }));
@@ -218,7 +219,7 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
 async function statistics(running: RunningProcess): Promise<string> {
   const from = running.lines.length;
   running.signal('SIGUSR2');
-  await running.waitForLine(/END$/, 3000, from);
+  await running.waitForLine(/END$/, PATIENCE_MS, from);
   const lines = running.lines.slice(from).map((line) => line.replace(/^\d{4}-\d\d-\d\d [\d:]{8} (us=\d+ )?/, ''));
   return `${lines.filter((line) => !line.startsWith('event_wait')).join('\n')}\n`;
 }
@@ -239,11 +240,13 @@ function masked(text: string): string {
     .replace(/(?<=[,\t])[1-9]\d{2,4}(?=[,\t\n])/g, 'BYTES');
 }
 
-/** Waits until a file says what it will; OpenVPN writes it once a second. */
-async function soon(check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
-  while (!check()) {
-    if (Date.now() > deadline) throw new Error('the file does not come to say it');
+/** Waits until a status file says what it will, and gives it whole: it is written once a second, and may be read half written. */
+async function soon(file: string, pattern: RegExp): Promise<string> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    if (pattern.test(text) && text.endsWith('END\n')) return text;
+    if (performance.now() > deadline) throw new Error(`${file} does not come to say ${pattern}:\n${text}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

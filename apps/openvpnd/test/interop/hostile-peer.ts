@@ -46,7 +46,7 @@ export class HostilePeer {
   static async start(lab: Lab, place: LabNamespace): Promise<HostilePeer> {
     const path = join(lab.directory, `${place.name}.sock`);
     const running = place.start(process.execPath, [PROGRAM, path], { title: `${place.name}: hostile peer` });
-    await running.waitForLine(/^ready$/, 10_000);
+    await running.waitForLine(/^ready$/);
     return new HostilePeer(
       await new Promise((resolve, reject) => {
         const connection = connect(path, () => resolve(connection));

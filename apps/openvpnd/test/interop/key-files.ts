@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runToEnd } from '@openvpnd/testkit/node';
+import { PATIENCE_MS, runToEnd } from '@openvpnd/testkit/node';
 
 /** The stock program makes the keys of the tests, unless a test is about ours doing so. */
 export async function stockKeyText(...more: readonly string[]): Promise<string> {
-  const made = await runToEnd('openvpn', ['--genkey', ...more], 10_000);
+  const made = await runToEnd('openvpn', ['--genkey', ...more], PATIENCE_MS);
   if (made.status !== 0) throw new Error(`openvpn --genkey ${more.join(' ')}: ${made.output}`);
   return made.stdout;
 }

@@ -1,7 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-
-const ANSWER_TIMEOUT_MS = 10_000;
+import { PATIENCE_MS } from '@openvpnd/testkit/node';
 
 /** The management interface of a stock server in a lab: how a test makes it say what it does not say by itself. */
 export class Management {
@@ -49,7 +48,7 @@ export class Management {
       const timer = setTimeout(() => {
         this.#watchers.delete(look);
         reject(new Error(`the management interface never said ${pattern}:\n${this.#text}`));
-      }, ANSWER_TIMEOUT_MS);
+      }, PATIENCE_MS);
       this.#watchers.add(look);
       look();
     });

@@ -20,7 +20,7 @@ const PAIRS: readonly { server: Program; client: Program }[] = [
 async function startRelay(site: Site, mode: readonly string[]): Promise<RunningProcess> {
   const args = [RELAY, site.serverAddresses.ipv4, '1194', String(SERVER_PORT), ...mode];
   const relay = site.serverPlace.start(process.execPath, args, { title: 'relay' });
-  await relay.waitForLine(/^listening$/, 10_000);
+  await relay.waitForLine(/^listening$/);
   return relay;
 }
 
@@ -54,11 +54,11 @@ describe.skipIf(!ready)('packets that come twice, late or damaged', () => {
         // A repeated request would be answered twice, a repeated answer be a DUP.
         expect(received).toBe(40);
         const [ours, theirs] = pair.server === 'openvpnd' ? [server, client] : [client, server];
-        await ours.waitForLine(REPLAY, 5000);
-        await theirs.waitForLine(REPLAY, 5000);
+        await ours.waitForLine(REPLAY);
+        await theirs.waitForLine(REPLAY);
         // One line a second, not one for each of forty.
         expect(ours.countLines(REPLAY)).toBeLessThan(10);
-        expect(theirs.countLines(REPLAY)).toBeGreaterThan(15);
+        await theirs.waitForAtLeast(REPLAY, 16);
       }));
 
     test(`${who}: mute-replay-warnings`, () =>
@@ -72,7 +72,7 @@ describe.skipIf(!ready)('packets that come twice, late or damaged', () => {
       Lab.use(async (lab) => {
         const { received, server, client } = await through(lab, pair, ['forge', '2']);
         expect(received).toBe(40);
-        for (const end of [server, client]) await end.waitForLine(FORGED, 5000);
+        for (const end of [server, client]) await end.waitForLine(FORGED);
       }));
 
     test(`${who}: what is late by less than replay-window is taken, by more refused`, () =>
@@ -84,7 +84,7 @@ describe.skipIf(!ready)('packets that come twice, late or damaged', () => {
         Lab.use(async (lab) => {
           const narrow = await through(lab, pair, ['late', '10', '5'], ['replay-window 3']);
           expect(narrow.received).toBeLessThan(38);
-          for (const end of [narrow.server, narrow.client]) await end.waitForLine(REPLAY, 5000);
+          for (const end of [narrow.server, narrow.client]) await end.waitForLine(REPLAY);
         }),
       ));
   }

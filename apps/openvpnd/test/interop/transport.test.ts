@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Lab, labReady, ping, tcpThroughput } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, tcpThroughput } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -43,24 +43,24 @@ describe.skipIf(!ready)('Socket Rework: "allow sockets to be created by plugins"
         // A stock client at the other listener is in the same network.
         await site.connectClient('openvpn', 1);
         expect((await ping(place, await site.tunnelAddress(1, 4), { count: 5, interval: 0.02 })).received).toBe(5);
-        expect(server.countLines(/\(listener web\)/)).toBeGreaterThan(0);
+        await server.waitForLine(/Peer Connection Initiated with .*\(listener web\)/);
 
         // Others get an answer of the web, and no link.
         const page = await site.clientPlaces[1].run(
           process.execPath,
           ['-e', `fetch('http://${host}:8080/').then((response) => console.log(response.status))`],
-          10_000,
+          PATIENCE_MS,
         );
         expect(page.stdout.trim()).toBe('404');
 
         const from = client.lines.length;
         server.signal('SIGUSR1');
-        await client.waitForLine(/Connection reset, restarting \[0\]/, 10_000, from);
+        await client.waitForLine(/Connection reset, restarting \[0\]/, PATIENCE_MS, from);
         await client.waitForLine(UP, UP_TIMEOUT_MS, from);
         expect((await ping(place, '10.8.0.1', { count: 5, interval: 0.05 })).received).toBe(5);
         for (const end of [server, client]) {
           end.signal('SIGTERM');
-          expect((await end.waitForEnd(10_000)).status).toBe(0);
+          expect((await end.waitForEnd()).status).toBe(0);
           expect(end.countLines(STACK_TRACE)).toBe(0);
         }
       }));
@@ -114,7 +114,7 @@ describe.skipIf(!ready)('Socket Rework: "allow sockets to be created by plugins"
       ];
       for (const [words, message] of cases) {
         const client = await site.startClient('openvpnd', 0, [`transport ${words}`]);
-        expect((await client.waitForEnd(15_000)).status).toBe(1);
+        expect((await client.waitForEnd()).status).toBe(1);
         expect(client.countLines(message)).toBe(1);
         expect(client.countLines(/internal error/)).toBe(0);
         expect(client.countLines(STACK_TRACE)).toBe(0);
