@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lab, type LabNamespace, labReady, ping } from '@openvpnd/testkit/node';
+import { Lab, type LabNamespace, labReady, PATIENCE_MS, ping } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -35,7 +35,7 @@ describe.skipIf(!ready)('device, addresses and routes of a client', () => {
       expect(during).toMatch(/^10\.56\.0\.0\/16 via 10\.8\.0\.1 dev tun0.*metric 7/m);
       expect(during).toMatch(/^fd55::\/64 dev tun0/m);
       client.signal('SIGINT');
-      expect((await client.waitForEnd(10_000)).status).toBe(0);
+      expect((await client.waitForEnd()).status).toBe(0);
       expect(await routesOf(place)).toBe(before);
     }));
 
@@ -59,7 +59,7 @@ describe.skipIf(!ready)('device, addresses and routes of a client', () => {
         }
         expect((await ping(place, '10.8.0.1', { count: 5, interval: 0.05 })).received).toBe(5);
         client.signal('SIGTERM');
-        expect((await client.waitForEnd(10_000)).status).toBe(0);
+        expect((await client.waitForEnd()).status).toBe(0);
         expect(await routesOf(place)).toBe(before);
       }));
   }
@@ -92,11 +92,11 @@ describe.skipIf(!ready)('device, addresses and routes of a client', () => {
       const first = await indexOf();
       let from = client.lines.length;
       client.signal('SIGUSR1');
-      await client.waitForLine(/SIGUSR1\[hard,\] received, process restarting/, 5000, from);
+      await client.waitForLine(/SIGUSR1\[hard,\] received, process restarting/, PATIENCE_MS, from);
       await client.waitForLine(UP, UP_TIMEOUT_MS, from);
       from = client.lines.length;
       client.signal('SIGHUP');
-      await client.waitForLine(/SIGHUP\[hard,\] received, process restarting/, 5000, from);
+      await client.waitForLine(/SIGHUP\[hard,\] received, process restarting/, PATIENCE_MS, from);
       await client.waitForLine(UP, UP_TIMEOUT_MS, from);
       expect(await indexOf()).not.toBe(first);
       expect((await ping(place, '10.8.0.1', { count: 3 })).received).toBe(3);
@@ -147,7 +147,7 @@ describe.skipIf(!ready)('device, addresses and routes of a client', () => {
       expect((await ping(site.serverPlace, '10.66.0.1', { count: 3 })).received).toBe(3);
       const refused = await site.startClient('openvpn', 1);
       await refused.waitForLine(/AUTH_FAILED/, UP_TIMEOUT_MS);
-      expect(server.countLines(/rejected due to 'disable'/)).toBeGreaterThanOrEqual(1);
+      await server.waitForLine(/rejected due to 'disable'/);
     }));
 
   for (const [server, client] of [

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DAEMON, type Proto, Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -69,11 +69,11 @@ describe.skipIf(!ready)('one server on many sockets', () => {
         expect(server.countLines(/link local \(bound\)/)).toBe(form.startsWith('two') ? 2 : 4);
         if (form.startsWith('four <listen>')) {
           for (const proto of TRANSPORTS) {
-            expect(server.countLines(new RegExp(`Peer Connection Initiated with .* \\(listener ${proto}\\)`))).toBe(1);
+            await server.waitForExactly(new RegExp(`Peer Connection Initiated with .* \\(listener ${proto}\\)`), 1);
           }
         }
         server.signal('SIGTERM');
-        expect((await server.waitForEnd(10_000)).status).toBe(0);
+        expect((await server.waitForEnd()).status).toBe(0);
         expect(server.countLines(STACK_TRACE)).toBe(0);
       }));
   }
@@ -86,7 +86,7 @@ describe.skipIf(!ready)('one server on many sockets', () => {
       const lines = ['local vpn.example 1194 udp', 'local vpn.example 1194 tcp'];
       const ordinary = await site.startServer('openvpnd');
       ordinary.signal('SIGTERM');
-      await ordinary.waitForEnd(10_000);
+      await ordinary.waitForEnd();
       const config = readFileSync(`${lab.directory}/server-openvpnd.conf`, 'utf8');
       const start = (extra: readonly string[]): RunningProcess => {
         const file = `${lab.directory}/named-${extra.length}.conf`;
@@ -103,9 +103,9 @@ describe.skipIf(!ready)('one server on many sockets', () => {
       const refused = 'Socket bind failed on local address \\[AF_INET\\]10\\.77\\.1\\.99:1194';
       expect(server.countLines(new RegExp(`WARNING: TCP/UDP: ${refused}`))).toBe(2);
       server.signal('SIGTERM');
-      await server.waitForEnd(10_000);
+      await server.waitForEnd();
       const strict = start(['bind-policy all']);
-      expect((await strict.waitForEnd(10_000)).status).toBe(1);
+      expect((await strict.waitForEnd()).status).toBe(1);
       expect(strict.countLines(new RegExp(`^(?!.*WARNING).*${refused}`))).toBe(1);
     }));
 
@@ -114,14 +114,14 @@ describe.skipIf(!ready)('one server on many sockets', () => {
       const site = await Site.create(lab, tls, { proto: 'udp6', clients: 2 });
       const strict = await site.startServer('openvpnd', ['local * 1194 udp', 'local * 1194 tcp', 'ipv6']);
       const [four, six] = [
-        await site.startClient('openvpn', 0, ['connect-retry 1'], { proto: 'tcp4' }),
+        await site.startClient('openvpn', 0, ['connect-retry 1 1'], { proto: 'tcp4' }),
         await site.startClient('openvpn', 1, [], { proto: 'udp6' }),
       ];
       await six.waitForLine(UP, UP_TIMEOUT_MS);
-      await four.waitForLine(/TCP: connect to \[AF_INET\].* failed: Connection refused/, 10_000);
+      await four.waitForLine(/TCP: connect to \[AF_INET\].* failed: Connection refused/);
       strict.signal('SIGTERM');
-      await strict.waitForEnd(10_000);
-      await site.serverPlace.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6'], 5000);
+      await strict.waitForEnd();
+      await site.serverPlace.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6'], PATIENCE_MS);
       // Nothing of IPv6 inside either.
       const config = readFileSync(`${lab.directory}/server-openvpnd.conf`, 'utf8');
       const file = `${lab.directory}/without-ipv6.conf`;
@@ -135,7 +135,7 @@ describe.skipIf(!ready)('one server on many sockets', () => {
     Lab.use(async (lab) => {
       const site = await Site.create(lab, tls, { clients: 3 });
       const key = `${lab.directory}/tc.key`;
-      expect((await site.serverPlace.run('openvpn', ['--genkey', 'secret', key], 10_000)).status).toBe(0);
+      expect((await site.serverPlace.run('openvpn', ['--genkey', 'secret', key], PATIENCE_MS)).status).toBe(0);
       await site.startServer('openvpnd', [
         'local * 1194 udp4',
         '<listen>',
@@ -205,7 +205,7 @@ describe.skipIf(!ready)('a server with two addresses of each family', () => {
       const { proto, address } = TARGETS[1];
       const remote = { address, port: 1194 };
       const client = await site.startClient('openvpn', 0, ['hand-window 6'], { proto, remote });
-      await client.waitForLine(/Incoming packet rejected from \[AF_INET6?\].*10\.77\.1\.1:1194/, 10_000);
+      await client.waitForLine(/Incoming packet rejected from \[AF_INET6?\].*10\.77\.1\.1:1194/);
       expect(client.countLines(UP)).toBe(0);
     }));
 });

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { clientConfig, Lab, labReady, ping, startPing, writeConfig } from '@openvpnd/testkit/node';
+import { clientConfig, Lab, labReady, PATIENCE_MS, ping, startPing, writeConfig } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -90,7 +90,7 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
       }
       expect((await pinging).received).toBe(400);
       expect((await ping(site.clientPlaces[1], '10.8.0.1', { count: 3 })).received).toBe(3);
-      expect(server.countLines(/Peer Connection Initiated with/)).toBe(5);
+      await server.waitForExactly(/Peer Connection Initiated with/, 5);
     }));
 
   for (const client of ['openvpn', 'openvpnd'] as const) {
@@ -101,7 +101,7 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         const end = await site.connectClient(client);
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3 })).received).toBe(3);
         first.signal('SIGKILL');
-        await first.waitForEnd(5000);
+        await first.waitForEnd();
         const from = end.lines.length;
         await site.startServer('openvpnd', ['keepalive 1 4']);
         await end.waitForLine(/SIGUSR1\[soft,ping-restart\] received, process restarting/, 20_000, from);
@@ -116,11 +116,11 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         const end = await site.connectClient(client);
         const from = end.lines.length;
         first.signal('SIGTERM');
-        expect((await first.waitForEnd(10_000)).status).toBe(0);
+        expect((await first.waitForEnd()).status).toBe(0);
         await site.startServer('openvpnd', ['explicit-exit-notify 1']);
         await end.waitForLine(
           /SIGUSR1\[soft,server-pushed-connection-reset\] received, process restarting/,
-          10_000,
+          PATIENCE_MS,
           from,
         );
         await end.waitForLine(UP, UP_TIMEOUT_MS, from);
@@ -133,9 +133,9 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         const server = await site.startServer('openvpnd');
         const end = await site.connectClient(client, 0, ['explicit-exit-notify 1']);
         end.signal('SIGTERM');
-        await server.waitForLine(/CC-EEN exit message received by peer/, 5000);
-        await server.waitForLine(/SIGTERM\[soft,delayed-exit\] received, client-instance exiting/, 10_000);
-        expect((await end.waitForEnd(10_000)).status).toBe(0);
+        await server.waitForLine(/CC-EEN exit message received by peer/);
+        await server.waitForLine(/SIGTERM\[soft,delayed-exit\] received, client-instance exiting/);
+        expect((await end.waitForEnd()).status).toBe(0);
       }));
   }
 });

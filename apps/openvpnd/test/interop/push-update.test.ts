@@ -1,14 +1,22 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Lab, labReady, ping, type RunningProcess, serverConfig, writeConfig } from '@openvpnd/testkit/node';
+import {
+  Lab,
+  labReady,
+  PATIENCE_MS,
+  ping,
+  type RunningProcess,
+  serverConfig,
+  writeConfig,
+} from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PushUpdateResult, PushUpdateTarget } from '../../src/server/push-updates.js';
 import { Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const SERVER = fileURLToPath(new URL('./update-server.mjs', import.meta.url));
 /** Lines about routes come before the routes. */
-const SETTLED = { timeout: 10_000 };
+const SETTLED = { timeout: PATIENCE_MS };
 const UPDATED = /PUSH: Received control message: 'PUSH_UPDATE,/;
 
 /** A server of ours inside a program that lets the test change what was pushed. */
@@ -89,9 +97,9 @@ describe.skipIf(!labReady('openvpn', 'ping'))('PUSH_UPDATE', () => {
         await server.push({ clientId: 0 }, 'ifconfig 10.8.0.77 255.255.255.0', 'tun-mtu 1400', '-route-ipv6'),
       ).toMatchObject({ ok: true });
       await client.waitForLine(/net_route_v4_add: 10\.55\.3\.0.*/, UP_TIMEOUT_MS, from);
-      const link = (await place?.ip('addr', 'show')) ?? '';
-      expect(link).toContain('10.8.0.77/24');
-      expect(link).toContain('mtu 1400');
+      const link = async (): Promise<string> => (await place?.ip('addr', 'show')) ?? '';
+      await expect.poll(link, SETTLED).toContain('10.8.0.77/24');
+      await expect.poll(link, SETTLED).toContain('mtu 1400');
       await expect.poll(() => routes('-6'), SETTLED).not.toContain('fd55::/32');
       expect((await ping(place, '10.8.0.1', { count: 20, interval: 0.05 })).received).toBe(20);
       expect((await ping(site.serverPlace, '10.8.0.77', { count: 20, interval: 0.05 })).received).toBe(20);

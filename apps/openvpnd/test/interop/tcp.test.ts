@@ -40,7 +40,7 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
           const name = proto === 'tcp4' ? 'TCPv4' : 'TCPv6';
           expect(server.countLines(new RegExp(`Listening for incoming TCP connection on ${af}`))).toBe(1);
           expect(server.countLines(new RegExp(`${name}_SERVER link local \\(bound\\): ${af}`))).toBe(1);
-          expect(server.countLines(new RegExp(`TCP connection established with ${af}`))).toBe(1);
+          await server.waitForExactly(new RegExp(`TCP connection established with ${af}`), 1);
           expect(client.countLines(new RegExp(`Attempting to establish TCP connection with ${af}`))).toBe(1);
           expect(client.countLines(new RegExp(`TCP connection established with ${af}`))).toBe(1);
           expect(client.countLines(new RegExp(`${name}_CLIENT link remote: ${af}`))).toBe(1);
@@ -48,11 +48,11 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
           for (const end of [server, client]) expect(end.countLines(/used inconsistently|WARNING: '/)).toBe(0);
 
           client.signal('SIGTERM');
-          expect((await client.waitForEnd(10_000)).status).toBe(0);
-          await server.waitForLine(/Connection reset, restarting \[0\]/, 5000);
-          await server.waitForLine(/SIGUSR1\[soft,connection-reset\] received, client-instance restarting/, 5000);
+          expect((await client.waitForEnd()).status).toBe(0);
+          await server.waitForLine(/Connection reset, restarting \[0\]/);
+          await server.waitForLine(/SIGUSR1\[soft,connection-reset\] received, client-instance restarting/);
           server.signal('SIGTERM');
-          expect((await server.waitForEnd(10_000)).status).toBe(0);
+          expect((await server.waitForEnd()).status).toBe(0);
           for (const end of [server, client]) expect(end.countLines(STACK_TRACE)).toBe(0);
         }));
     }
@@ -66,7 +66,7 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
         const client = await site.connectClient(pair.client, 0, ['reneg-sec 0']);
         const pinged = await ping(site.clientPlaces[0], '10.8.0.1', { interval: 0.02, count: 230 });
         expect(pinged.received).toBe(230);
-        expect(client.countLines(/Control Channel: TLSv1\.3/)).toBeGreaterThanOrEqual(3);
+        await client.waitForAtLeast(/Control Channel: TLSv1\.3/, 3);
         for (const end of [server, client]) {
           expect(end.countLines(/TLS Error|decrypt|bad packet ID|Connection reset/i)).toBe(0);
         }
@@ -78,12 +78,13 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
         const server = await site.startServer(pair.server);
         const client = await site.connectClient(pair.client, 0, ['connect-retry 1']);
         server.signal('SIGKILL');
-        await client.waitForLine(/Connection reset, restarting \[(0|-1)\]/, 5000);
-        await client.waitForLine(/SIGUSR1\[soft,connection-reset\] received, process restarting/, 5000);
-        await client.waitForLine(/TCP: connect to \[AF_INET\].* failed: Connection refused/, 10_000);
-        await client.waitForLine(/SIGUSR1\[connection failed\(soft\),connection-failed\] received/, 1000);
+        await client.waitForLine(/Connection reset, restarting \[(0|-1)\]/);
+        await client.waitForLine(/SIGUSR1\[soft,connection-reset\] received, process restarting/);
+        await client.waitForLine(/TCP: connect to \[AF_INET\].* failed: Connection refused/);
+        await client.waitForLine(/SIGUSR1\[connection failed\(soft\),connection-failed\] received/);
+        const from = client.lines.length;
         await site.startServer(pair.server);
-        await client.waitForLine(UP, UP_TIMEOUT_MS, client.lines.length);
+        await client.waitForLine(UP, UP_TIMEOUT_MS, from);
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
       }));
   }
@@ -110,7 +111,7 @@ describe.skipIf(!ready)('a tunnel over TCP', () => {
       const flood = ping(site.serverPlace, stalledAddress, { count: 4000, interval: 0.001, size: 1400 });
       const pinged = await ping(site.clientPlaces[1], '10.8.0.1', { count: 100, interval: 0.05 });
       expect(pinged.received).toBe(100);
-      await strangers.waitForLine(/all closed/, 15_000);
+      await strangers.waitForLine(/all closed/);
       stalled.signal('SIGCONT');
       await flood;
       expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5 })).received).toBe(5);

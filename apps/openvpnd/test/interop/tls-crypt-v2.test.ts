@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Lab, labReady, ping } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { inline, stockKeyText, writeKey } from './key-files.js';
 import { type Program, Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
@@ -64,8 +64,8 @@ describe.skipIf(!ready)('tls-crypt-v2', () => {
             key === 'INLINE' ? inline('tls-crypt-v2', keys.alice as string) : key,
             'reneg-sec 2',
           ]);
-          await clientEnd.waitForLine(/TLS: soft reset sec=/, 10_000);
-          await clientEnd.waitForLine(/Control Channel: TLSv1\.3/, 10_000, clientEnd.lines.length);
+          await clientEnd.waitForLine(/TLS: soft reset sec=/);
+          await clientEnd.waitForLine(/Control Channel: TLSv1\.3/, PATIENCE_MS, clientEnd.lines.length);
           expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
           for (const end of [serverEnd, clientEnd]) {
             expect(end.countLines(/TLS Error|unwrap error/)).toBe(0);
@@ -123,14 +123,14 @@ describe.skipIf(!ready)('tls-crypt-v2', () => {
         ]);
         const refused = await site.startClient(client, 0, ['tls-crypt-v2 mallory.key']);
         await serverEnd.waitForLine(/external program exited with error status: 1/, UP_TIMEOUT_MS);
-        await serverEnd.waitForLine(/TLS CRYPT V2 VERIFY SCRIPT ERROR/, 1000);
-        await serverEnd.waitForLine(/TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]/, 1000);
+        await serverEnd.waitForLine(/TLS CRYPT V2 VERIFY SCRIPT ERROR/);
+        await serverEnd.waitForLine(/TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]/);
         await refused.stop();
         expect(refused.countLines(UP)).toBe(0);
         const admitted = await site.connectClient(client, 0, ['tls-crypt-v2 alice.key']);
-        expect(serverEnd.countLines(/TLS CRYPT V2 VERIFY SCRIPT OK/)).toBe(1);
+        await serverEnd.waitForExactly(/TLS CRYPT V2 VERIFY SCRIPT OK/, 1);
         expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3, interval: 0.02 })).received).toBe(3);
-        const environment = (await site.serverPlace.run('cat', ['guard.env'], 5000)).stdout.trim().split('\n');
+        const environment = (await site.serverPlace.run('cat', ['guard.env'], PATIENCE_MS)).stdout.trim().split('\n');
         const names = environment.map((line) => line.split('=')[0]).filter((name) => name !== 'PWD');
         expect(names.sort()).toEqual(['args: one two', 'metadata_file', 'metadata_type', 'script_type']);
         await admitted.stop();
@@ -147,7 +147,7 @@ describe.skipIf(!ready)('tls-crypt-v2', () => {
         const serverEnd = await site.startServer('openvpnd', ['tls-crypt-v2 server.key', ...lines]);
         const clientEnd = await site.startClient('openvpn', 0, ['tls-crypt-v2 dated.key']);
         await serverEnd.waitForLine(refusal, UP_TIMEOUT_MS);
-        await serverEnd.waitForLine(/SIGUSR1\[soft,tls-error\] received, client-instance restarting/, 1000);
+        await serverEnd.waitForLine(/SIGUSR1\[soft,tls-error\] received, client-instance restarting/);
         expect(clientEnd.countLines(UP)).toBe(0);
         await Promise.all([serverEnd.stop(), clientEnd.stop()]);
       }
