@@ -61,7 +61,7 @@ describe.skipIf(!labReady('openvpn', 'ping'))('resets forged in the name of a cl
         await flood;
         expect((await ping(place, '10.8.0.1', { count: 20, interval: 0.05 })).received).toBe(20);
         expect(second.countLines(UP)).toBe(1);
-        expect(server.countLines(/initial untrusted session promoted to trusted/)).toBe(1);
+        await server.waitForExactly(/initial untrusted session promoted to trusted/, 1);
       }));
   }
 });

@@ -5,6 +5,7 @@ import {
   Lab,
   type LabNamespace,
   labReady,
+  PATIENCE_MS,
   ping,
   type RunningProcess,
   type SocksProxySettings,
@@ -129,6 +130,7 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
         ]);
         await place.expectTunnel();
         const server = place.site.serverAddresses.ipv4;
+        await proxy.waitForLine(/^connected /);
         const said = proxy.lines.slice(proxy.lines.indexOf('serving') + 1);
         expect(said.slice(0, 5)).toEqual([
           `CONNECT ${server}:1194 HTTP/1.1`,
@@ -149,7 +151,7 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
         expect(found).not.toContain(-1);
         expect([...found].sort((a, b) => a - b)).toEqual(found);
         client.signal('SIGTERM');
-        expect((await client.waitForEnd(10_000)).status).toBe(0);
+        expect((await client.waitForEnd()).status).toBe(0);
         expect(client.countLines(STACK_TRACE)).toBe(0);
       }));
   }
@@ -182,11 +184,11 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
         const proxy = await place.http({ ...one.proxy, ...KNOWN });
         const client = await place.startClient('openvpnd', one.client(place, place.login('login', 'guessed')));
         await client.waitForLine(/SIGUSR1\[soft,HTTP proxy error\] received, process restarting/, UP_TIMEOUT_MS);
-        await client.waitForLine(/Restart pause, 1 second/, 5000);
+        await client.waitForLine(/Restart pause, 1 second/);
         expect(client.countLines(/^.*Proxy requires authentication$/)).toBeGreaterThan(0);
         expect(proxy.countLines(/^connected/)).toBe(0);
         client.signal('SIGTERM');
-        expect((await client.waitForEnd(10_000)).status).toBe(0);
+        expect((await client.waitForEnd()).status).toBe(0);
       }));
   }
 
@@ -206,16 +208,16 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
       const plain = await place.startClient('openvpnd', [http(place)]);
       await plain.waitForLine(/HTTP proxy: no support for proxy authentication method/, UP_TIMEOUT_MS);
       plain.signal('SIGTERM');
-      await plain.waitForEnd(10_000);
+      await plain.waitForEnd();
       const careful = await place.startClient('openvpnd', automatic(place, place.login('login')));
-      await careful.waitForLine(/support for basic auth and other cleartext proxy auth methods is disabled/, 10_000);
+      await careful.waitForLine(/support for basic auth and other cleartext proxy auth methods is disabled/);
     }));
 
   test('a login that cannot be read ends the daemon at once', () =>
     Lab.use(async (lab) => {
       const place = await ProxiedSite.create(lab, tls, 'tcp4');
       const client = await place.startClient('openvpnd', [http(place, '/nonexistent/login')]);
-      expect((await client.waitForEnd(10_000)).status).toBe(1);
+      expect((await client.waitForEnd()).status).toBe(1);
       expect(client.countLines(/--http-proxy fails with '\/nonexistent\/login': No such file or directory/)).toBe(1);
     }));
 
@@ -227,11 +229,11 @@ describe.skipIf(!ready)('Socket Rework: "add http-proxy plugin": through an HTTP
         '-e',
         "require('node:net').createServer(() => {}).listen(3129, () => console.log('silent'))",
       ]);
-      await silent.waitForLine(/^silent$/, 10_000);
+      await silent.waitForLine(/^silent$/);
       await place.http({ auth: 'none' });
       const server = place.site.serverAddresses.ipv4;
       const client = await place.startClient('openvpnd', [
-        'connect-timeout 2',
+        'connect-timeout 5',
         `<connection>\nremote ${server} 1194 tcp4\nhttp-proxy ${place.addresses.ipv4} 3129\n</connection>`,
         `<connection>\nremote ${server} 1194 tcp4\nhttp-proxy ${place.addresses.ipv4} ${PROXY_PORT}\n</connection>`,
       ]);
@@ -261,14 +263,14 @@ describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOC
           const proxy = await place.socks(KNOWN);
           const client = await place.connectClient(program, [socks(place, place.login('login'))]);
           await place.expectTunnel();
-          expect(proxy.countLines(/^user alice: accepted$/)).toBe(1);
-          expect(proxy.countLines(new RegExp(`^command ${proto === 'tcp4' ? 1 : 3} `))).toBe(1);
+          await proxy.waitForExactly(/^user alice: accepted$/, 1);
+          await proxy.waitForExactly(new RegExp(`^command ${proto === 'tcp4' ? 1 : 3} `), 1);
           client.signal('SIGTERM');
-          expect((await client.waitForEnd(10_000)).status).toBe(0);
-          if (program === 'openvpnd' && proto === 'udp4') await proxy.waitForLine(/^association over$/, 5000);
+          expect((await client.waitForEnd()).status).toBe(0);
+          if (program === 'openvpnd' && proto === 'udp4') await proxy.waitForLine(/^association over$/);
           const wrong = await place.startClient(program, [socks(place, place.login('wrong', 'guessed'))]);
           await wrong.waitForLine(/socks_username_password_auth: server refused the authentication/, UP_TIMEOUT_MS);
-          await wrong.waitForLine(/SIGUSR1\[soft,socks-error\] received, process restarting/, 5000);
+          await wrong.waitForLine(/SIGUSR1\[soft,socks-error\] received, process restarting/);
         }));
     }
 
@@ -279,7 +281,7 @@ describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOC
         const proxy = await place.socks();
         await place.connectClient('openvpnd', [socks(place)], 'vpn.example');
         await place.expectTunnel();
-        expect(proxy.countLines(/type 3 vpn\.example:1194$/)).toBe(1);
+        await proxy.waitForExactly(/type 3 vpn\.example:1194$/, 1);
       }));
   }
 
@@ -293,7 +295,7 @@ describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOC
         const client = await place.connectClient('openvpnd', through);
         await place.expectTunnel();
         client.signal('SIGTERM');
-        await client.waitForEnd(10_000);
+        await client.waitForEnd();
         await place.connectClient('openvpnd', through, 'six.example');
         await place.expectTunnel();
       }));
@@ -309,8 +311,8 @@ describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOC
       expect(client.countLines(/decrypt|TLS Error|replay/i)).toBe(0);
       const from = client.lines.length;
       proxy.signal('SIGUSR2');
-      await client.waitForLine(/Connection reset, restarting \[0\]/, 5000, from);
-      await client.waitForLine(/SIGUSR1\[soft,connection-reset\] received, process restarting/, 5000, from);
+      await client.waitForLine(/Connection reset, restarting \[0\]/, PATIENCE_MS, from);
+      await client.waitForLine(/SIGUSR1\[soft,connection-reset\] received, process restarting/, PATIENCE_MS, from);
       await client.waitForLine(UP, UP_TIMEOUT_MS, from);
       await place.expectTunnel();
     }));
@@ -321,7 +323,7 @@ describe.skipIf(!ready)('Socket Rework: "and socks proxy plugins": through a SOC
       await place.socks();
       const client = await place.startClient('openvpnd', [socks(place)]);
       await client.waitForLine(/recv_socks_reply: Socks proxy returned bad reply/, UP_TIMEOUT_MS);
-      await client.waitForLine(/SIGUSR1\[soft,socks-error\] received, process restarting/, 5000);
+      await client.waitForLine(/SIGUSR1\[soft,socks-error\] received, process restarting/);
     }));
 });
 
@@ -346,11 +348,11 @@ describe.skipIf(!labReady('openvpn', 'ping', 'tinyproxy', 'microsocks'))('throug
       writeFileSync(file, `${lines.join('\n')}\n`);
       const proxy = place.proxy.start('tinyproxy', ['-d', '-c', file]);
       // Its last words before it listens: who comes too early tries again.
-      await proxy.waitForLine(/Initializing tinyproxy/, 10_000);
+      await proxy.waitForLine(/Initializing tinyproxy/);
       const wrong = await place.startClient('openvpnd', [http(place, `${place.login('wrong', 'guessed')} basic`)]);
       await wrong.waitForLine(/SIGUSR1\[soft,HTTP proxy error\] received/, UP_TIMEOUT_MS);
       wrong.signal('SIGTERM');
-      await wrong.waitForEnd(10_000);
+      await wrong.waitForEnd();
       await place.connectClient('openvpnd', [http(place, 'auto'), `http-proxy-user-pass ${place.login('login')}`]);
       await place.expectTunnel();
     }));
@@ -365,7 +367,7 @@ describe.skipIf(!labReady('openvpn', 'ping', 'tinyproxy', 'microsocks'))('throug
       const client = await place.connectClient('openvpnd', [`${through} ${place.login('login')}`]);
       await place.expectTunnel();
       client.signal('SIGTERM');
-      await client.waitForEnd(10_000);
+      await client.waitForEnd();
       const wrong = await place.startClient('openvpnd', [`${through} ${place.login('wrong', 'guessed')}`]);
       await wrong.waitForLine(/socks_username_password_auth: server refused the authentication/, UP_TIMEOUT_MS);
     }));

@@ -138,7 +138,7 @@ describe.skipIf(!ready).concurrent('static key', () => {
           await points.expectTunnel(ends);
           for (const end of ends) {
             expect(end.countLines(/DEPRECATED OPTION: The option --secret is deprecated/)).toBe(1);
-            if (line !== undefined) await end.waitForLine(line, 5000);
+            if (line !== undefined) await end.waitForLine(line);
           }
         }));
     }
@@ -162,8 +162,8 @@ describe.skipIf(!ready).concurrent('static key', () => {
         const calling = points.start('calling', pair.calling, ['proto tcp4-client', ...extra]);
         await points.expectTunnel([waiting, calling]);
         calling.signal('SIGTERM');
-        await calling.waitForEnd(10_000);
-        await waiting.waitForLine(/SIGUSR1\[soft,connection-reset\]/, 10_000);
+        await calling.waitForEnd();
+        await waiting.waitForLine(/SIGUSR1\[soft,connection-reset\]/);
         const from = waiting.lines.length;
         const again = points.start('calling', pair.calling, ['proto tcp4-client', ...extra]);
         await again.waitForLine(UP, UP_TIMEOUT_MS);
@@ -178,7 +178,7 @@ describe.skipIf(!ready).concurrent('static key', () => {
         const calling = points.start('calling', pair.calling, extra);
         await points.expectTunnel([waiting, calling]);
         calling.signal('SIGKILL');
-        await calling.waitForEnd(5000);
+        await calling.waitForEnd();
         // Its ids begin with the time: within one second nobody could tell them from repeated ones.
         await ping(points.places.waiting, INNER.waiting, { count: 2, interval: 1.1 });
         await points.expectTunnel([points.start('calling', pair.calling, extra)]);
@@ -193,8 +193,8 @@ describe.skipIf(!ready).concurrent('static key', () => {
         const calling = points.start('calling', pair.calling, [...extra, 'explicit-exit-notify 1']);
         await points.expectTunnel([waiting, calling]);
         calling.signal('SIGTERM');
-        await waiting.waitForLine(/SIGUSR1\[soft,remote-exit\]/, 10_000);
-        expect((await calling.waitForEnd(10_000)).status).toBe(0);
+        await waiting.waitForLine(/SIGUSR1\[soft,remote-exit\]/);
+        expect((await calling.waitForEnd()).status).toBe(0);
       }));
 
     test(`each end asks for the other's options, and tells what differs: ${who}`, () =>
@@ -209,8 +209,8 @@ describe.skipIf(!ready).concurrent('static key', () => {
         // The stock program tells it with more verbosity only.
         for (const end of ends.filter((_, index) => Object.values(pair)[index] === 'openvpnd')) {
           await end.waitForLine(/WARNING: 'tun-mtu' is used inconsistently, local='tun-mtu 1[45]00'/, 30_000);
-          await end.waitForLine(/WARNING: 'link-mtu' is used inconsistently/, 1000);
-          expect(end.countLines(/is used inconsistently|is present in/)).toBe(2);
+          await end.waitForLine(/WARNING: 'link-mtu' is used inconsistently/);
+          await end.waitForExactly(/is used inconsistently|is present in/, 2);
         }
       }));
 
