@@ -109,8 +109,12 @@ void pio_tun_free_waiting(struct pio_port *port) {
 
 enum pio_arrival { ARRIVED, NOT_WANTED, NOTHING_THERE, ARRIVAL_FAILED };
 
-/* One read. `*length` is what came, without the header. */
-static enum pio_arrival read_packet(struct pio_port *port, uint8_t *at, size_t space, struct virtio_net_hdr *header, size_t *length) {
+/*
+ * One read. `*length` is what came, without the header. That has its place in the `headroom` in front of the packet where it fits: one span is cheaper than
+ * two.
+ */
+static enum pio_arrival read_packet(struct pio_port *port, uint8_t *at, size_t headroom, size_t space, struct virtio_net_hdr *header,
+                                    size_t *length) {
   if (pio_tun_waits(port)) {
     struct pio_stash *stash = port->stash;
     *header = stash->header;
@@ -120,16 +124,18 @@ static enum pio_arrival read_packet(struct pio_port *port, uint8_t *at, size_t s
     stash->length = 0;
     return ARRIVED;
   }
+  const size_t before = port->vnet ? sizeof *header : 0;
+  const bool apart = headroom < before;
   struct iovec spans[2] = {{header, sizeof *header}, {at, space}};
   for (;;) {
-    ssize_t result = port->vnet ? readv(port->fd, spans, 2) : read(port->fd, at, space);
+    ssize_t result = apart ? readv(port->fd, spans, 2) : read(port->fd, at - before, before + space);
     if (result < 0 && errno == EINTR) continue;
     if (result < 0) {
       if (errno == EAGAIN) return NOTHING_THERE;
       port->counters[COUNTER_RECEIVE_ERRORS]++;
       return ARRIVAL_FAILED;
     }
-    const size_t before = port->vnet ? sizeof *header : 0;
+    if (!apart) memcpy(header, at - before, before);
     *length = (size_t)result < before ? 0 : (size_t)result - before;
     if (*length != 0) return ARRIVED;
     port->counters[COUNTER_RECEIVE_DROPPED]++;
@@ -160,7 +166,7 @@ enum pio_lone pio_tun_read_lone(struct pio_port *port, const uint8_t **bytes, ui
   if (port->stash == NULL && (port->stash = calloc(1, sizeof *port->stash)) == NULL) return LONE_OTHER;
   struct pio_stash *stash = port->stash;
   size_t arrived = 0;
-  switch (read_packet(port, stash->bytes, sizeof stash->bytes, &stash->header, &arrived)) {
+  switch (read_packet(port, stash->bytes, 0, sizeof stash->bytes, &stash->header, &arrived)) {
     case ARRIVED: break;
     case ARRIVAL_FAILED: return LONE_OTHER; /* the next read says it again */
     default: return LONE_NOTHING;
@@ -219,7 +225,7 @@ static enum pio_arrival read_into_arena(struct pio_port *port, struct pio_fillin
   struct pio_inner inner;
   size_t length;
   uint32_t segments = 1;
-  const enum pio_arrival arrival = read_packet(port, packet, PIO_MAX_PACKET, &header, &length);
+  const enum pio_arrival arrival = read_packet(port, packet, vector->headroom, PIO_MAX_PACKET, &header, &length);
   if (arrival != ARRIVED) return arrival;
   if (!take_header(packet, (uint32_t)length, &header, &inner, &segments) ||
       (segments == 1 && length > vector->packet_bytes)) {
@@ -262,7 +268,7 @@ static enum pio_arrival read_into_row(struct pio_port *port, struct pio_filling 
   struct pio_inner inner;
   size_t length;
   uint32_t segments = 1;
-  const enum pio_arrival arrival = read_packet(port, packet, wanted, &header, &length);
+  const enum pio_arrival arrival = read_packet(port, packet, vector->headroom, wanted, &header, &length);
   if (arrival != ARRIVED) return arrival;
   if (length > vector->packet_bytes ||
       (port->vnet && (!take_header(packet, (uint32_t)length, &header, &inner, &segments) || segments > 1))) {

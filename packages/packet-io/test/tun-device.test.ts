@@ -167,6 +167,35 @@ describeInNamespace(import.meta.url, () => {
       }
     });
 
+    // The header that offloads bring has its place in the headroom, where that is large enough.
+    it.each([0, 9, 10, 11])(
+      'reads a packet with %i bytes in front of it, and writes over nothing but those',
+      async (headroom) => {
+        const world = forwardingWorld(4, 'tso+uso');
+        try {
+          const sent = [1, 2, 3].map((index) => world.packetOut(index, 100 + index));
+          for (const packet of sent) await world.inject(packet);
+          const tx = new PacketVector({ capacity: 4, headroom, packetBytes: 2048, tailroom: 0 });
+          const read: Uint8Array[] = [];
+          for (let turns = 0; turns < 100 && read.length < sent.length; turns += 1) {
+            await turn();
+            tx.reset();
+            tx.bytes.fill(0xee);
+            world.device.readBatch(tx);
+            for (let row = 0; row < tx.count; row += 1) {
+              if (isOurs(tx.packet(row))) read.push(tx.packet(row).slice());
+              const end = tx.offset[row] + tx.length[row];
+              const behind = tx.bytes.subarray(end, (row + 1) * tx.strideBytes);
+              expect(behind.every((byte) => byte === 0xee)).toBe(true);
+            }
+          }
+          expect(read).toEqual(sent);
+        } finally {
+          await world.close();
+        }
+      },
+    );
+
     it('counts rows that lie outside the slab, and what the system refuses', () => {
       const device = tun();
       ip('link', 'set', device.name, 'up');
