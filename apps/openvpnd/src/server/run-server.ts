@@ -3,7 +3,7 @@ import type { LinkListener } from '@openvpnd/external-mux';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
-import { optimiseAsUsual, optimiseEarly } from '../early-optimisation.js';
+import { optimiseAsUsual, optimiseEarly, pauseOptimising, resumeOptimising } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
 import { lowerHelperThreads } from '../host/helper-threads.js';
 import { PasswordProgram } from '../host/password-program.js';
@@ -20,8 +20,10 @@ import { threadedTlsEngines } from '../tls-engines.js';
 import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
 import { clientConfigFrom } from './client-config-dir.js';
+import { collectAlone } from './collect-alone.js';
 import { keepHeapCompact } from './compact-heap.js';
 import { composeServer } from './compose-server.js';
+import { HandshakeStorms } from './handshake-storms.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
@@ -30,6 +32,8 @@ import { serverStatus } from './server-status.js';
 
 /** From this one on a server is no longer one for a few clients with little traffic. */
 const MANY_HANDSHAKES = 4;
+/** How long V8's last compiler rests in a storm: several hundred handshakes. In a longer one what it compiles pays. */
+const STORM_REST_MS = 3000;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -44,6 +48,7 @@ export async function runServer(
   started?: (server: RunningServer) => void,
 ): Promise<SignalInfo> {
   keepHeapCompact();
+  collectAlone();
   lowerHelperThreads();
   const engines = threadedTlsEngines(run.options);
   try {
@@ -71,6 +76,7 @@ async function serveWith(
   const passwords = passwordPolicy(options, random);
   const program = passwordProgram(run, say);
   let handshakes = 0;
+  const storms = new HandshakeStorms();
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
@@ -78,6 +84,10 @@ async function serveWith(
       create: (parts) => {
         handshakes += 1;
         if (handshakes === MANY_HANDSHAKES) optimiseAsUsual();
+        if (storms.handleHandshake(run.clock.now())) {
+          pauseOptimising();
+          setTimeout(resumeOptimising, STORM_REST_MS).unref();
+        }
         return engines.create(parts);
       },
     },
