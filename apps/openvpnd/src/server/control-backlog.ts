@@ -1,3 +1,5 @@
+import { Ring } from './ring.js';
+
 /** Control packets, and other steps of control channels of each kind, that a server takes in one batch: at up to half a millisecond each they delay data by little. */
 export const CONTROL_STEPS_PER_BATCH = 2;
 /** What one client may have waiting: more than its send window. */
@@ -62,34 +64,5 @@ export class ControlBacklog<Client> {
     if (left > 0) this.#perClient.set(taken.client, left);
     else this.#perClient.delete(taken.client);
     return taken;
-  }
-}
-
-/** A queue with a bound. What was taken is not held. */
-class Ring<Item> {
-  readonly #size: number;
-  readonly #items: (Item | undefined)[] = [];
-  #first = 0;
-  count = 0;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  /** False when it is full. */
-  push(item: Item): boolean {
-    if (this.count === this.#size) return false;
-    this.#items[(this.#first + this.count) % this.#size] = item;
-    this.count += 1;
-    return true;
-  }
-
-  shift(): Item | undefined {
-    const item = this.#items[this.#first];
-    if (item === undefined) return undefined;
-    this.#items[this.#first] = undefined;
-    this.#first = (this.#first + 1) % this.#size;
-    this.count -= 1;
-    return item;
   }
 }

@@ -5,11 +5,15 @@ import { CONTROL_HEADER_BYTES } from '@openvpnd/wire';
 import { sameMetadata } from '../control-wraps.js';
 import type { TunnelAction } from '../tunnel-action.js';
 import { ReturnLimit } from './return-limit.js';
+import { Ring } from './ring.js';
 import type { Instance, ServerClients } from './server-clients.js';
 import type { ServerControl } from './server-control.js';
 import { formatArrival, type ServerListener } from './server-listener.js';
 import type { FirstPacket } from './server-peer.js';
 import type { StreamConnections } from './stream-connections.js';
+
+/** Who waits to become a client: far more than come at once where so many answers go out; at half a KiB each half a MiB. Whoever finds no room comes again. */
+const MAX_ARRIVED = 1024;
 
 export interface NewcomersOptions {
   readonly clients: ServerClients;
@@ -20,6 +24,16 @@ export interface NewcomersOptions {
   /** Ask with `verify-client-key` before a tls-crypt-v2 client is answered. */
   readonly verifiesKeys: boolean;
   readonly log: Log;
+}
+
+/** Somebody whose first packet, or cookie, is good. */
+interface Arrival {
+  readonly address: LinkAddress;
+  /** As it came. */
+  readonly packet: Uint8Array;
+  readonly first: FirstPacket;
+  readonly metadata: ClientKeyMetadata | undefined;
+  readonly listener: ServerListener;
 }
 
 /**
@@ -37,6 +51,7 @@ export class Newcomers {
   /** Instances whose client key is being judged. */
   readonly #judged: Map<number, Instance> = new Map();
   #keyRequests = 0;
+  readonly #arrived: Ring<Arrival> = new Ring(MAX_ARRIVED);
 
   constructor(options: NewcomersOptions) {
     this.#clients = options.clients;
@@ -47,34 +62,83 @@ export class Newcomers {
     this.#log = options.log;
   }
 
-  /** A packet from an address that no client has. */
-  handlePacket(now: Instant, packet: Uint8Array, address: LinkAddress, actions: TunnelAction[]): void {
+  /** Whether somebody waits for {@link beginNext}. */
+  get someArrived(): boolean {
+    return this.#arrived.count > 0;
+  }
+
+  /**
+   * A packet from an address that no client has. To answer a stranger is little, to make a client of him is as much as a step of a control channel: with `mayBegin` false he
+   * waits for {@link beginNext}. Returns whether a client was made.
+   */
+  handlePacket(
+    now: Instant,
+    packet: Uint8Array,
+    address: LinkAddress,
+    mayBegin: boolean,
+    actions: TunnelAction[],
+  ): boolean {
     const link = address[ADDRESS_LINK];
     const listener = this.#listenerOf(link);
-    if (listener === undefined) return;
+    if (listener === undefined) return false;
     if (this.#streams.has(link)) {
       this.#handleFirstOnStream(now, packet, address, listener, actions);
-      return;
+      return true;
     }
     const answer = listener.handshake.handleFirstPacket(now, packet, address);
     switch (answer.type) {
       case 'reply':
         actions.push({ type: 'send-control', packet: answer.packet, to: address });
-        return;
+        return false;
       case 'drop':
         this.#logStranger(answer.detail, address, listener);
-        return;
+        return false;
       case 'stateful':
-        this.#begin(now, address, { packet }, answer.metadata, listener, actions);
-        return;
+        return this.#arrive(
+          now,
+          { address, packet, first: { packet }, metadata: answer.metadata, listener },
+          mayBegin,
+          actions,
+        );
       case 'accept': {
+        const { metadata } = answer.wrap.clientKey ?? {};
         const first = { packet: answer.packet, accepted: answer };
-        this.#begin(now, address, first, answer.wrap.clientKey?.metadata, listener, actions);
-        return;
+        return this.#arrive(now, { address, packet, first, metadata, listener }, mayBegin, actions);
       }
       default:
-        assertNever(answer);
+        return assertNever(answer);
     }
+  }
+
+  /** Makes a client of who has waited longest. */
+  beginNext(now: Instant, actions: TunnelAction[]): void {
+    const arrival = this.#arrived.shift();
+    if (arrival === undefined) return;
+    const { address, packet, first } = arrival;
+    const instance = this.#clients.byAddress(address);
+    if (instance === undefined) {
+      this.#begin(now, arrival, actions);
+      return;
+    }
+    // He sent more than one packet while he waited.
+    first.accepted?.wrap.close();
+    if (instance.modules.held === undefined) this.#control.handleControl(now, instance.slot, packet, actions);
+  }
+
+  /** Those who wait are forgotten. */
+  close(): void {
+    for (let arrival = this.#arrived.shift(); arrival !== undefined; arrival = this.#arrived.shift()) {
+      arrival.first.accepted?.wrap.close();
+    }
+  }
+
+  #arrive(now: Instant, arrival: Arrival, mayBegin: boolean, actions: TunnelAction[]): boolean {
+    if (mayBegin && !this.someArrived) {
+      this.#begin(now, arrival, actions);
+      return true;
+    }
+    if (!this.#arrived.push(arrival)) arrival.first.accepted?.wrap.close();
+    return false;
   }
 
   /**
@@ -149,19 +213,12 @@ export class Newcomers {
       return;
     }
     this.#streams.markHeard(link);
-    this.#begin(now, address, { packet }, verdict.metadata, listener, actions);
+    this.#begin(now, { address, packet, first: { packet }, metadata: verdict.metadata, listener }, actions);
     if (this.#clients.byAddress(address) === undefined) this.#streams.markUnused(link);
   }
 
   /** Makes the instance of a client from its first packet. */
-  #begin(
-    now: Instant,
-    address: LinkAddress,
-    first: FirstPacket,
-    metadata: ClientKeyMetadata | undefined,
-    listener: ServerListener,
-    actions: TunnelAction[],
-  ): void {
+  #begin(now: Instant, { address, first, metadata, listener }: Arrival, actions: TunnelAction[]): void {
     const instance = this.#clients.create(now, address, metadata, listener);
     if (instance === undefined) {
       first.accepted?.wrap.close();

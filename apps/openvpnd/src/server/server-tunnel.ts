@@ -84,7 +84,8 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
       if (slot === NO_SLOT) {
         const address = rx.addresses.slice(row * ADDRESS_WORDS, (row + 1) * ADDRESS_WORDS);
         // A newcomer who got an answer now would be left alone with it: OpenVPN ignores him too while it shuts down.
-        if (this.#exit === undefined) this.#newcomers.handlePacket(now, packet, address, actions);
+        const heard = this.#exit === undefined;
+        if (heard && this.#newcomers.handlePacket(now, packet, address, steps > 0, actions)) steps -= 1;
       } else if (this.#handleControl(now, slot, packet, steps > 0, actions)) {
         steps -= 1;
       }
@@ -120,6 +121,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     if (this.#ended) return NO_ACTIONS;
     const actions: TunnelAction[] = [];
     this.#handleBacklog(now, actions);
+    for (let steps = 0; steps < CONTROL_STEPS_PER_BATCH; steps += 1) this.#newcomers.beginNext(now, actions);
     for (const slot of this.#clients.takeAwake(CONTROL_STEPS_PER_BATCH)) {
       this.#control.drive(now, slot, actions, (multi) => multi.handleWake(now));
     }
@@ -139,7 +141,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   nextTimeout(): Instant {
     if (this.#ended) return NEVER;
-    if (!this.#backlog.isEmpty || this.#clients.someAwake) return AT_ONCE;
+    if (!this.#backlog.isEmpty || this.#newcomers.someArrived || this.#clients.someAwake) return AT_ONCE;
     const own = earliest(this.#clients.nextTimeout(), this.#exit?.at ?? NEVER);
     return earliest(earliest(own, this.#streams.nextTimeout()), this.#dataChannel.nextTimeout());
   }
@@ -257,6 +259,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
     if (told.length === 0) return [this.#end(signal, 'hard', '')];
     if (this.#exit !== undefined) return NO_ACTIONS;
     this.#exit = { signal, at: now + EXIT_NOTIFY_WAIT_MS };
+    this.#newcomers.close();
     const actions: TunnelAction[] = [];
     for (const instance of told) {
       const text = instance.modules.listener.exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
@@ -284,6 +287,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
   /** Ends all clients and frees their keys. Idempotent. */
   close(): void {
     this.#ended = true;
+    this.#newcomers.close();
     for (const instance of [...this.#clients.all()]) this.#clients.remove(instance);
   }
 
