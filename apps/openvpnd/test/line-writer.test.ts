@@ -1,4 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -68,4 +79,44 @@ test('a log that cannot be opened is an error, one that cannot be written is non
   const full = new LineWriter({ timestamps: false, microseconds: false, file: { path: '/dev/full', append: true } });
   expect(() => full.write('lost')).not.toThrow();
   full.close();
+});
+
+test('the lines of a turn are written together when it is over', async () => {
+  const path = join(directory, 'together');
+  const writer = new LineWriter({ timestamps: false, microseconds: false, file: { path, append: false } });
+  writer.write('one');
+  writer.write('two');
+  expect(readFileSync(path, 'utf8')).toBe('');
+  await Promise.resolve();
+  expect(readFileSync(path, 'utf8')).toBe('one\ntwo\n');
+  writer.write('three');
+  await Promise.resolve();
+  expect(readFileSync(path, 'utf8')).toBe('one\ntwo\nthree\n');
+  writer.close();
+});
+
+test('whoever reads them from a pipe too slowly gets whole lines', () => {
+  const path = join(directory, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = new LineWriter({ timestamps: false, microseconds: false, file: { path, append: true } });
+  // Far more than a pipe holds, of a length that nothing is a multiple of.
+  for (let line = 0; line < 20_000; line += 1) writer.write(`ä line of this turn ${line}.`);
+  writer.close();
+  const bytes = Buffer.alloc(1 << 21);
+  const text = bytes.toString('utf8', 0, readSync(reader, bytes));
+  closeSync(reader);
+  expect(text.length).toBeGreaterThan(40_000);
+  expect(text.endsWith('.\n')).toBe(true);
+  for (const line of text.trimEnd().split('\n')) expect(line).toMatch(/^ä line of this turn \d+\.$/);
+});
+
+test('what waits is written when the process ends in the middle of a turn', () => {
+  const program = new URL('../dist/log/line-writer.js', import.meta.url).href;
+  const script = `
+    const { LineWriter } = await import('${program}');
+    new LineWriter({ timestamps: false, microseconds: false }).write('the last word');
+    process.exit(0);
+  `;
+  expect(execFileSync(process.execPath, ['--input-type=module', '--eval', script]).toString()).toBe('the last word\n');
 });
