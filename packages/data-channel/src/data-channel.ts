@@ -215,11 +215,13 @@ export class DataChannel {
 
   /** A control packet of this peer was authentic: it is not silent. */
   noteControlReceived(slot: number, now: Instant): void {
+    this.#flows?.settle();
     this.#peers.timers.lastReceived[slot] = now;
   }
 
   /** A control packet was sent to this peer: no ping is needed. */
   noteControlSent(slot: number, now: Instant): void {
+    this.#flows?.settle();
     this.#peers.timers.lastSent[slot] = now;
   }
 

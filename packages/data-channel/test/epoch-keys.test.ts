@@ -385,6 +385,49 @@ describe('epochs of the two directions', () => {
     expect(openWith(cipher, late)).toBeUndefined();
   });
 
+  describe('packet ids that are lent', () => {
+    const idOf = (packet: unknown): string => toHex((packet as Uint8Array).subarray(4, 12));
+
+    it('follow those that were given out, and those that come back are given out next', () => {
+      const cipher = makeCipher({});
+      cipher.startAt(1, 2 ** 32 - 2);
+      sealWith(cipher, payload());
+      expect(cipher.lend(32)).toBe(true);
+      expect([cipher.lentHigh, cipher.lentLow]).toEqual([0x10001, 0]);
+      cipher.giveBack(31);
+      expect(idOf(sealWith(cipher, payload()))).toBe('0001000100000001');
+    });
+
+    it('do not come back into an epoch that has begun meanwhile, nor wear it out', () => {
+      const cipher = makeCipher({ limits: { usage: 14, failures: 10 } });
+      cipher.lend(32);
+      expect(openWith(cipher, sealInEpoch(2))).toEqual(payload());
+      cipher.countLent(1000);
+      cipher.giveBack(32);
+      expect(idOf(sealWith(cipher, payload()))).toBe('0002000000000001');
+    });
+
+    it('are not of an epoch that is worn out, nor beyond its end', () => {
+      const cipher = makeCipher({ limits: { usage: 14, failures: 10 } });
+      cipher.lend(32);
+      cipher.countLent(300);
+      cipher.giveBack(31);
+      expect(cipher.lend(32)).toBe(false);
+      const last = makeCipher({});
+      // Too far ahead of its peer to go on.
+      last.startAt(5, 2 ** 48 - 32);
+      expect(last.lend(32)).toBe(false);
+      expect(last.lend(31)).toBe(true);
+    });
+
+    it('only the current epoch has a window to be granted above', () => {
+      const cipher = makeCipher({});
+      expect(openWith(cipher, sealInEpoch(2))).toEqual(payload());
+      expect(cipher.windowOf(0x20000)?.highest).toBe(1);
+      expect(cipher.windowOf(0x10000)).toBeUndefined();
+    });
+  });
+
   it('a counter of 0 moves the epoch and is refused', () => {
     const cipher = makeCipher({});
     const sender = makeCipher({});

@@ -1,5 +1,13 @@
 import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
-import { FATE_INNER, FATE_OPEN, FATE_SEAL, FATE_TO_DEVICE, FATE_TO_LINK, type PacketVector } from '@openvpnd/memory';
+import {
+  FATE_INNER,
+  FATE_OPEN,
+  FATE_SEAL,
+  FATE_TO_DEVICE,
+  FATE_TO_LINK,
+  NO_SLOT,
+  type PacketVector,
+} from '@openvpnd/memory';
 import { SeededRandom } from '@openvpnd/testkit';
 import { describe, expect, it } from 'vitest';
 import { DataChannel, FLOW_RECEIVES, FLOW_SENDS, type PeerSettings } from '../src/index.js';
@@ -141,6 +149,67 @@ describe('what a flow is granted for', () => {
       },
     ],
     [
+      'what is received in a framing',
+      (flows) => {
+        const settings = { fragment: { partBytes: 1000 } };
+        const packet = sealOne(makeEnd('client', undefined, settings), 0, payload());
+        expect(receiveTurn(makeEnd('server', flows, settings), 50, [packet])).toBe(1);
+      },
+    ],
+    [
+      'packets without a peer id',
+      (flows) => {
+        const client = makeEnd('client');
+        client.installKeys(SLOT, 0, keysFor('client'), {});
+        client.sendWith(SLOT, 0);
+        expect(receiveTurn(makeEnd('server', flows), 50, [sealOne(client, 0, payload())])).toBe(1);
+      },
+    ],
+    [
+      'packets under a key that the backend does not serve',
+      (flows) => {
+        const server = makeEnd('server', flows);
+        server.installKeys(SLOT, 0, keysFor('server', 1, 'AES-256-CBC'), { peerId: 5 });
+        server.sendWith(SLOT, 0);
+        sendTurn(server, 5, [payload()]);
+      },
+    ],
+    [
+      'a packet of several segments',
+      (flows) => {
+        const vector = vectorOf([payload()], FATE_SEAL);
+        vector.segments[0] = 2;
+        const server = makeEnd('server', flows);
+        server.sealBatch(5, vector, true);
+        server.offerSent(vector);
+      },
+    ],
+    [
+      'packets that the multiplexers have dropped',
+      (flows) => {
+        const server = makeEnd('server', flows);
+        const received = vectorOf([sealOne(makeEnd('client'), 0, payload())], FATE_OPEN);
+        server.openBatch(50, received);
+        expect(received.fate[0]).toBe(FATE_INNER);
+        received.drop(0);
+        server.offerReceived(received);
+        const sent = vectorOf([payload()], FATE_SEAL);
+        server.sealBatch(50, sent, true);
+        sent.drop(0);
+        server.offerSent(sent);
+      },
+    ],
+    [
+      'packets when the ids come to their end',
+      (flows) => {
+        const server = makeEnd('server', flows);
+        const vector = vectorOf([payload()], FATE_SEAL);
+        vector.segments[0] = 2 ** 32 - 1 - PACKETS;
+        server.sealBatch(0, vector);
+        sendTurn(server, 5, [payload()]);
+      },
+    ],
+    [
       'what it says that it does not take',
       (flows) => {
         flows.takes = false;
@@ -187,6 +256,47 @@ describe('when a flow ends', () => {
       expect(flows.grants.has(SENDS)).toBe(false);
     });
   }
+
+  for (const [title, change] of changes.slice(1)) {
+    it(`${title}: in the other direction too`, () => {
+      const flows = new StandInFlows();
+      const server = makeEnd('server', flows);
+      receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+      expect(flows.grants.has(RECEIVES)).toBe(true);
+      change(server);
+      expect(flows.grants.has(RECEIVES)).toBe(false);
+    });
+  }
+
+  it('what it has carried until then is its peer’s, and not the next one’s', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+    flows.carryIn(RECEIVES, 2n, 100, 124, 6);
+    server.removePeer(SLOT);
+    server.addPeer(SLOT, {}, 7);
+    expect(server.counters(SLOT).receivedPackets).toBe(0);
+  });
+
+  it('no ids come back from one that receives', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    const client = makeEnd('client');
+    expect(sentId(sealOne(server, 0, payload()), false)).toBe(1n);
+    receiveTurn(server, 5, [sealOne(client, 0, payload())]);
+    receiveTurn(server, 6, [sealOne(client, 0, payload())]);
+    expect(sentId(sealOne(server, 7, payload()), false)).toBe(2n);
+  });
+
+  it('rows of no peer end none', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows);
+    receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+    const vector = vectorOf([payload()], FATE_OPEN);
+    vector.slot[0] = NO_SLOT;
+    server.openBatch(6, vector);
+    expect(flows.grants.has(RECEIVES)).toBe(true);
+  });
 
   it('the data channel opens a packet of the peer itself', () => {
     const flows = new StandInFlows();
@@ -256,6 +366,55 @@ describe('what a flow has carried', () => {
     expect(deadlines[0]).toBe(deadlines[1]);
   });
 
+  it('is known to whoever asks, whatever is asked first', () => {
+    const settings = { pingMs: 1000, silence: { ms: 3000, signal: 'ping-restart' } } as const;
+    const begin = (): { flows: StandInFlows; server: DataChannel } => {
+      const flows = new StandInFlows();
+      const server = makeEnd('server', flows, settings);
+      receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+      sendTurn(server, 5, [payload()]);
+      flows.carryOut(SENDS, 100, 124, 900);
+      return { flows, server };
+    };
+    expect(begin().server.lastActive(SLOT)).toBe(900);
+    const out = makeVector();
+    begin().server.handleTimeout(1010, out);
+    expect(out.count).toBe(0);
+    const { flows, server } = begin();
+    sendTurn(server, 900.5, [payload()]);
+    expect(flows.grants.has(SENDS)).toBe(false);
+  });
+
+  it('of the peer shows that it is not silent', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows, { silence: { ms: 3000, signal: 'ping-restart' } });
+    receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+    flows.carryIn(RECEIVES, 2n, 100, 124, 2000);
+    server.handleTimeout(4990, makeVector());
+    expect(rareSignals(server)).toEqual([]);
+    server.handleTimeout(5000, makeVector());
+    expect(rareSignals(server)).toMatchObject([{ type: 'ping-restart', slot: SLOT }]);
+  });
+
+  it('is not newer than the control packets that came after it', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows, { pingMs: 1000, silence: { ms: 3000, signal: 'ping-restart' } });
+    receiveTurn(server, 5, [sealOne(makeEnd('client'), 0, payload())]);
+    sendTurn(server, 5, [payload()]);
+    flows.carryIn(RECEIVES, 2n, 100, 124, 100);
+    flows.carryOut(SENDS, 100, 124, 100);
+    server.noteControlReceived(SLOT, 2900);
+    server.noteControlSent(SLOT, 2900);
+    const out = makeVector();
+    server.handleTimeout(3500, out);
+    expect(out.count).toBe(0);
+    expect(rareSignals(server)).toEqual([]);
+    server.handleTimeout(3900, out);
+    expect(out.count).toBe(1);
+    server.handleTimeout(5900, out);
+    expect(rareSignals(server)).toMatchObject([{ type: 'ping-restart', slot: SLOT }]);
+  });
+
   it('is refused when it comes again', () => {
     const flows = new StandInFlows();
     const server = makeEnd('server', flows);
@@ -266,6 +425,14 @@ describe('what a flow has carried', () => {
     expect(openOne(server, 9, carried)).toBeUndefined();
     expect(server.counters(SLOT).replayed).toBe(1);
     expect(openOne(server, 9, sealOne(client, 0, payload()))).toBeDefined();
+  });
+
+  it('wears its epoch out', () => {
+    const flows = new StandInFlows();
+    const server = makeEnd('server', flows, {}, true, { usage: 200, failures: 2 ** 36 });
+    sendTurn(server, 5, [payload()]);
+    for (let packet = 0; packet < PACKETS; packet++) flows.carryOut(SENDS, 100, 128, 6);
+    expect(sentId(sealOne(server, 7, payload()), true) >> 48n).toBe(2n);
   });
 
   it('asks for a new key when it has worn the old one out', () => {

@@ -94,7 +94,8 @@ static bool read_pair(const uint8_t *packet, uint32_t length, struct pio_pair *p
     source = 12;
     address_bytes = 4;
   } else {
-    if (packet[0] >> 4 != 6 || length < 40 || pio_get16(packet + 4) + 40u != length) return false;
+    /* Without a payload it may be a jumbogram. */
+    if (packet[0] >> 4 != 6 || length <= 40 || pio_get16(packet + 4) + 40u != length) return false;
     header = 40;
     protocol = packet[6];
     source = 8;
