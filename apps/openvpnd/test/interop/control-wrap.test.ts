@@ -1,4 +1,4 @@
-import { Lab, labReady, ping, type RunningProcess } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { inline, stockKeyText, writeKey } from './key-files.js';
 import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
@@ -111,8 +111,8 @@ describe.skipIf(!ready)('control channel wrapping', () => {
             ...(mode.renegotiate ? ['reneg-sec 2'] : []),
           ]);
           if (mode.renegotiate) {
-            await clientEnd.waitForLine(/TLS: soft reset sec=/, 10_000);
-            await clientEnd.waitForLine(/Control Channel: TLSv1\.3/, 10_000, clientEnd.lines.length);
+            await clientEnd.waitForLine(/TLS: soft reset sec=/);
+            await clientEnd.waitForLine(/Control Channel: TLSv1\.3/, PATIENCE_MS, clientEnd.lines.length);
           }
           expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
           for (const end of [serverEnd, clientEnd])

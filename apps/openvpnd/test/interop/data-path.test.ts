@@ -67,7 +67,7 @@ describe.skipIf(!ready)('streams', () => {
         const site = await Site.create(lab, tls);
         const extra = [`setenv OPENVPND_DATA_PATH "${choice}"`];
         const ends = [await site.startServer('openvpnd', extra), await site.connectClient('openvpnd', 0, extra)];
-        for (const end of ends) await end.waitForLine(line, 5000);
+        for (const end of ends) await end.waitForLine(line);
         await expectLively(site);
       }));
   }

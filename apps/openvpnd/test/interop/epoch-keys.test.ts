@@ -1,4 +1,4 @@
-import { Lab, labReady, ping, startPing } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, startPing } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, type Proto, pingSizes, Site, TestPki } from './tunnel-lab.js';
 
@@ -22,13 +22,13 @@ describe.skipIf(!ready)('epoch data keys', () => {
         const site = await Site.create(lab, tls, { proto, ciphers: [cipher] });
         const server = await site.startServer('openvpnd', ['reneg-sec 3', 'verb 4']);
         const client = await site.connectClient('openvpnd', 0, ['reneg-sec 0', 'verb 4']);
-        await client.waitForLine(EPOCHS, 5000);
-        await server.waitForLine(/protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch/, 5000);
+        await client.waitForLine(EPOCHS);
+        await server.waitForLine(/protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch/);
         const pings = startPing(site.clientPlaces[0], '10.8.0.1', { interval: 0.02 });
         for (let round = 0; round < 2; round += 1) {
-          await client.waitForLine(/TLS: received P_CONTROL_SOFT_RESET_V1/, 15_000, client.lines.length);
+          await client.waitForLine(/TLS: received P_CONTROL_SOFT_RESET_V1/, PATIENCE_MS, client.lines.length);
         }
-        await pings.reply(5000);
+        await pings.reply();
         const { sent, received } = await pings.finish();
         // One may be on its way when ping is told to stop.
         expect(sent - received).toBeLessThanOrEqual(1);

@@ -5,6 +5,7 @@ import {
   type LabAddresses,
   type LabNamespace,
   labReady,
+  PATIENCE_MS,
   ping,
   type RunningProcess,
   serverConfig,
@@ -226,7 +227,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
           expect(running.countLines(/SIGUSR1/)).toBe(0);
           for (const end of [running, server]) {
             end.signal('SIGTERM');
-            await end.waitForEnd(10_000);
+            await end.waitForEnd();
           }
         }
       }));
@@ -239,7 +240,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
           ['own.test', 'six.test'],
         ]) {
           const running = site.startClient('openvpnd', 'udp', [`remote ${remote} 1194`, `local ${local}`]);
-          expect((await running.waitForEnd(10_000)).status).toBe(1);
+          expect((await running.waitForEnd()).status).toBe(1);
           const message = `ERROR: --local ${local} (IPv4) cannot reach --remote ${remote} (IPv6 only)`;
           expect(running.lines.filter((line) => line.endsWith(message))).toHaveLength(1);
           expect(running.countLines(/Exiting due to fatal error$/)).toBe(1);
@@ -273,7 +274,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
             const running = site.startClient('openvpnd', transport, [`remote ${address} 1194`, 'lport 4444', 'bind']);
             await running.waitForLine(UP, UP_TIMEOUT_MS);
             const sockets = async (which: 4 | 6): Promise<string> =>
-              (await site.client.run('ss', ['-Hnap', `-${which}`, 'sport', '=', ':4444'], 5000)).stdout.trim();
+              (await site.client.run('ss', ['-Hnap', `-${which}`, 'sport', '=', ':4444'], PATIENCE_MS)).stdout.trim();
             expect((await sockets(family)).split('\n')).toHaveLength(1);
             expect(await sockets(family)).toContain(':4444');
             expect(await sockets(other)).toBe('');
@@ -283,7 +284,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
             // An IPv6 socket that took IPv4 too would be in the way.
             const wildcard = other === 4 ? '0.0.0.0' : '::';
             const script = `require('node:dgram').createSocket({type:'udp${other}',ipv6Only:true}).bind(4444,'${wildcard}',()=>process.exit(0))`;
-            expect((await site.client.run(process.execPath, ['-e', script], 5000)).status).toBe(0);
+            expect((await site.client.run(process.execPath, ['-e', script], PATIENCE_MS)).status).toBe(0);
           }));
       }
     }
@@ -294,7 +295,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
         const running = site.startClient('openvpnd', 'udp', [`remote ${site.ipv4[0]} 1194`]);
         await running.waitForLine(UP, UP_TIMEOUT_MS);
         expect(running.countLines(/UDPv4 link local: \(not bound\)/)).toBe(1);
-        const { stdout } = await site.client.run('ss', ['-Hnau', 'sport', '=', ':1194'], 5000);
+        const { stdout } = await site.client.run('ss', ['-Hnau', 'sport', '=', ':1194'], PATIENCE_MS);
         expect(stdout.trim()).toBe('');
       }));
   });
@@ -312,7 +313,7 @@ describe.skipIf(!ready)('a client that has to look for its server', () => {
         expect(running.countLines(expected)).toBe(1);
         expect(running.countLines(never)).toBe(0);
         running.signal('SIGTERM');
-        await running.waitForEnd(10_000);
+        await running.waitForEnd();
       }
     }));
 });

@@ -79,7 +79,7 @@ describe.skipIf(!ready)('one client at line rate does not starve another, nor it
         expect(rate).toBeGreaterThan(FLOOD_MEGABITS);
         expect(received).toBeGreaterThan(sent * 0.97);
         expect(medianMs).toBeLessThan(MEDIAN_MS);
-        expect(server.countLines(/\[client2\] Peer Connection Initiated/)).toBe(1);
+        await server.waitForExactly(/\[client2\] Peer Connection Initiated/, 1);
         expect(modest.countLines(/TLS Error|TLS key negotiation failed/)).toBe(0);
         expect(server.countLines(STACK_TRACE)).toBe(0);
       }),

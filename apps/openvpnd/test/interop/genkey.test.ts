@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FinishedProcess, Lab, type LabNamespace, labReady, ping } from '@openvpnd/testkit/node';
+import { type FinishedProcess, Lab, type LabNamespace, labReady, PATIENCE_MS, ping } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Program, programCommand, Site, TestPki } from './tunnel-lab.js';
 
@@ -14,7 +14,7 @@ describe.skipIf(!ready)('genkey', () => {
 
   function run(place: LabNamespace, program: Program, ...args: readonly string[]): Promise<FinishedProcess> {
     const [command = '', ...before] = programCommand(program);
-    return place.run(command, [...before, ...args], 10_000);
+    return place.run(command, [...before, ...args], PATIENCE_MS);
   }
 
   // Who makes the keys; the other one uses them, in both roles.

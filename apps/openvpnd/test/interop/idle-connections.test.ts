@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Lab, labReady, type RunningProcess, startPing } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, type RunningProcess, startPing } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Site, STACK_TRACE, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
@@ -59,7 +59,7 @@ describe.skipIf(!ready)('connections of strangers', () => {
         const [place, elsewhere] = site.clientPlaces;
         // What the first packets make the process grow by is not the strangers' doing.
         const warm = startPing(place, '10.8.0.1', { interval: 0.02 });
-        for (let reply = 0; reply < 100; reply += 1) await warm.reply(5000);
+        for (let reply = 0; reply < 100; reply += 1) await warm.reply();
         const quiet = await warm.count();
         const before = residentBytes(server);
         const strangers = elsewhere.start(process.execPath, [
@@ -70,7 +70,7 @@ describe.skipIf(!ready)('connections of strangers', () => {
           manner,
         ]);
         await strangers.waitForLine(/all open/, 30_000);
-        for (let reply = 0; reply < 200; reply += 1) await warm.reply(5000);
+        for (let reply = 0; reply < 200; reply += 1) await warm.reply();
         const grown = residentBytes(server) - before;
         const pinged = await warm.finish();
         expect(pinged.received).toBe(pinged.sent);
@@ -89,18 +89,20 @@ describe.skipIf(!ready)('connections of strangers', () => {
       const first = await site.connectClient('openvpn', 0);
       const [place, elsewhere] = site.clientPlaces;
       const pings = startPing(place, '10.8.0.1', { interval: 0.05 });
-      await pings.reply(5000);
+      await pings.reply();
       // The limit is on the number of a descriptor: six of those below it are free.
-      const used = (await site.serverPlace.run('ls', [`/proc/${server.pid}/fd`], 5000)).stdout.trim().split('\n');
+      const used = (await site.serverPlace.run('ls', [`/proc/${server.pid}/fd`], PATIENCE_MS)).stdout
+        .trim()
+        .split('\n');
       const free = Array.from({ length: 1024 }, (_, number) => number).filter(
         (number) => !used.includes(String(number)),
       );
-      await site.serverPlace.run('prlimit', ['--pid', String(server.pid), `--nofile=${free[6]}`], 5000);
+      await site.serverPlace.run('prlimit', ['--pid', String(server.pid), `--nofile=${free[6]}`], PATIENCE_MS);
       // As many as there is room for, and more: those the system of Node turns away.
       const strangers = elsewhere.start(process.execPath, ['-e', STRANGERS, site.serverAddresses.ipv4, '20', 'idle']);
-      await strangers.waitForLine(/first closed/, 10_000);
+      await strangers.waitForLine(/first closed/);
       const late = await site.startClient('openvpn', 1, ['connect-retry 1', 'connect-timeout 30']);
-      await late.waitForLine(/Connection reset, restarting/, 10_000);
+      await late.waitForLine(/Connection reset, restarting/);
       // The strangers are closed after --hand-window, and make room.
       await late.waitForLine(UP, UP_TIMEOUT_MS + 10_000);
       const pinged = await pings.finish();

@@ -1,4 +1,4 @@
-import { Lab, labReady, ping, startPing, tcpThroughput, udpEcho } from '@openvpnd/testkit/node';
+import { Lab, labReady, PATIENCE_MS, ping, startPing, tcpThroughput, udpEcho } from '@openvpnd/testkit/node';
 import { describe, expect, test } from 'vitest';
 
 const ready = labReady('ping');
@@ -11,7 +11,7 @@ describe.skipIf(!ready)('the laboratory itself', () => {
       const { ipv4, ipv6 } = network.addressesOf(b);
       expect((await ping(a, ipv4, { count: 2 })).received).toBe(2);
       expect((await ping(a, ipv6, { count: 2 })).received).toBe(2);
-      const outside = await a.run('ip', ['route', 'get', '192.0.2.1'], 5000);
+      const outside = await a.run('ip', ['route', 'get', '192.0.2.1'], PATIENCE_MS);
       expect(outside.output).toMatch(/unreachable/i);
     }));
 
@@ -34,7 +34,7 @@ describe.skipIf(!ready)('the laboratory itself', () => {
       const stream = await tcpThroughput(a, b, ipv4, { seconds: 0.3 });
       expect(stream.bytes).toBeGreaterThan(100_000);
       const continuous = startPing(a, ipv4);
-      await continuous.reply(5000);
+      await continuous.reply();
       const { sent, received } = await continuous.finish();
       expect(received).toBe(sent);
     }));

@@ -72,17 +72,17 @@ describe.skipIf(!ready)('a lossy path', () => {
         const path = await relay(site, 1, {});
         const clientEnd = await site.startClient(client, 0, [], { remote: RELAY });
         await clientEnd.waitForLine(UP, HANDSHAKE_MS);
-        const pings = startPing(site.clientPlaces[0] as LabNamespace, '10.8.0.1', { interval: 0.02 });
-        await pings.reply(5000);
+        const pings = startPing(site.clientPlaces[0] as LabNamespace, '10.8.0.1', { interval: 0.1 });
+        await pings.reply();
         await path.rebind();
-        await pings.reply(5000);
+        await pings.reply();
         // The stock one tells it to those who ask for more than `verb 3`.
-        if (server === 'openvpnd') await serverEnd.waitForLine(/Float requested for peer/, 5000);
-        await pings.reply(5000);
+        if (server === 'openvpnd') await serverEnd.waitForLine(/Float requested for peer/);
+        await pings.reply();
         const { sent, received } = await pings.finish();
-        // What was on its way back to the old port is lost.
+        // What was on its way back to the old port is lost: a reply, or two on a busy machine.
         expect(sent - received).toBeLessThanOrEqual(2);
-        expect(serverEnd.countLines(/Peer Connection Initiated/)).toBe(1);
+        await serverEnd.waitForExactly(/Peer Connection Initiated/, 1);
       }));
   }
 });

@@ -56,7 +56,7 @@ describe.skipIf(!ready)('the size of packets', () => {
     await site.connectClient(pair.client, 0, lines);
     const [client] = site.clientPlaces;
     for (const place of [client, site.serverPlace]) {
-      await place.start(process.execPath, ['-e', LISTENER]).waitForLine(/^listening$/, 10_000);
+      await place.start(process.execPath, ['-e', LISTENER]).waitForLine(/^listening$/);
     }
     const targets = [
       [client, '10.8.0.1'],
@@ -120,7 +120,7 @@ describe.skipIf(!ready)('the size of packets', () => {
         expect(willing.countLines(/Server-pushed tun-mtu is too large/)).toBe(0);
         // Larger than it is ready to take: at its own limit.
         const unwilling = await site.connectClient(pair.client, 1);
-        await unwilling.waitForLine(/Server-pushed tun-mtu is too large, please add tun-mtu-max 4000/, 5000);
+        await unwilling.waitForLine(/Server-pushed tun-mtu is too large, please add tun-mtu-max 4000/);
         expect((await pingSizes(other, ['10.8.0.1'], [1300])).received).toBe(3);
         expect(await other.ip('link')).toContain('mtu 1600');
       }));

@@ -27,8 +27,8 @@ describe.skipIf(!ready)('a packet through a tunnel', () => {
             const server = await site.startServer(pair.server);
             const client = await site.startClient(pair.client);
             await client.waitForLine(UP, UP_TIMEOUT_MS);
-            await server.waitForLine(/Peer Connection Initiated with/, 1000);
-            await client.waitForLine(new RegExp(`Data Channel: cipher '${cipher}', peer-id: 0`), 5000);
+            await server.waitForLine(/Peer Connection Initiated with/);
+            await client.waitForLine(new RegExp(`Data Channel: cipher '${cipher}', peer-id: 0`));
 
             const [place] = site.clientPlaces;
             const small = await ping(place, '10.8.0.1', { count: 10, interval: 0.02 });
@@ -45,7 +45,7 @@ describe.skipIf(!ready)('a packet through a tunnel', () => {
 
             for (const running of [client, server]) {
               running.signal('SIGTERM');
-              const end = await running.waitForEnd(10_000);
+              const end = await running.waitForEnd();
               expect(end.status).toBe(0);
               expect(running.tail(5)).toMatch(/SIGTERM\[.*\] received, process exiting/);
               expect(running.countLines(STACK_TRACE)).toBe(0);

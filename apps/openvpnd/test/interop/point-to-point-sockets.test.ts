@@ -4,6 +4,7 @@ import {
   type LabAddresses,
   type LabNamespace,
   labReady,
+  PATIENCE_MS,
   ping,
   type RunningProcess,
   writeConfig,
@@ -152,7 +153,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
           for (const end of [early, late]) expect(end.countLines(/is used inconsistently/)).toBe(0);
           // The one who waits takes its peer again after it has gone.
           late.signal('SIGTERM');
-          await late.waitForEnd(10_000);
+          await late.waitForEnd();
           const again = points.start(other, calling, [
             `remote ${family === 6 ? at.ipv6 : at.ipv4}`,
             'proto tcp-client',
@@ -175,7 +176,11 @@ describe.skipIf(!ready)('sockets of two points', () => {
         await points.expectTunnel(ends);
         for (const role of ['server', 'client'] as const) {
           for (const family of ['-4', '-6']) {
-            const { stdout } = await points.places[role].run('ss', ['-Hnau', family, 'sport', '=', ':1194'], 5000);
+            const { stdout } = await points.places[role].run(
+              'ss',
+              ['-Hnau', family, 'sport', '=', ':1194'],
+              PATIENCE_MS,
+            );
             expect(stdout.trim().split('\n')).toHaveLength(1);
             expect(stdout).toContain(':1194');
           }
@@ -230,7 +235,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
       const client = points.start('client', 'openvpnd', ['remote peer.test', 'proto udp4']);
       await points.expectTunnel([server, client]);
       for (const role of ['server', 'client'] as const) {
-        const { stdout } = await points.places[role].run('ss', ['-Hnau', '-6'], 5000);
+        const { stdout } = await points.places[role].run('ss', ['-Hnau', '-6'], PATIENCE_MS);
         expect(stdout.trim()).toBe('');
       }
       expect(server.countLines(/WARNING: --local is IPv4 only; ignoring 1 IPv6 address/)).toBe(1);
@@ -268,7 +273,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
         await waiting.waitForLine(UP, UP_TIMEOUT_MS, from);
         for (const end of [waiting, calling]) {
           end.signal('SIGTERM');
-          await end.waitForEnd(10_000);
+          await end.waitForEnd();
         }
       }
     }));
@@ -285,7 +290,7 @@ describe.skipIf(!ready)('sockets of two points', () => {
         ...['--config', `${lab.directory}/client.conf`, '--dev-type', 'tun', '--dev', 'tun9'],
         ...['--ifconfig', '10.9.9.2', '10.9.9.1', '--hand-window', '4'],
       ]);
-      await second.waitForLine(/TLS handshake failed/, 20_000);
+      await second.waitForLine(/TLS handshake failed/);
       expect(second.countLines(UP)).toBe(0);
       expect((await ping(points.places.client, '10.9.0.1', { count: 5, interval: 0.1 })).received).toBe(5);
       expect(waiting.countLines(/SIGUSR1/)).toBe(0);

@@ -3,6 +3,7 @@ import {
   Lab,
   type LabNamespace,
   labReady,
+  PATIENCE_MS,
   ping,
   type RunningProcess,
   startPing,
@@ -81,11 +82,11 @@ describe.skipIf(!ready)('point to point with TLS', () => {
           const late = start(second, program[second], ['reneg-sec 0']);
           const ends = [early, late];
           for (const end of ends) await end.waitForLine(UP, UP_TIMEOUT_MS);
-          for (const end of ends) await end.waitForLine(/Data Channel: cipher 'AES-256-GCM', peer-id: \d+/, 5000);
+          for (const end of ends) await end.waitForLine(/Data Channel: cipher 'AES-256-GCM', peer-id: \d+/);
           const pings = startPing(places[1], '10.9.0.1', { interval: 0.02 });
-          await early.waitForLine(/TLS: soft reset/, 15_000);
-          await late.waitForLine(/Control Channel: TLSv1\.3/, 15_000, late.lines.length);
-          await pings.reply(5000);
+          await early.waitForLine(/TLS: soft reset/);
+          await late.waitForLine(/Control Channel: TLSv1\.3/, PATIENCE_MS, late.lines.length);
+          await pings.reply();
           const { sent, received } = await pings.finish();
           // One may be on its way when ping is told to stop.
           expect(sent - received).toBeLessThanOrEqual(1);
@@ -103,7 +104,7 @@ describe.skipIf(!ready)('point to point with TLS', () => {
           start('client', client, [inline('tls-crypt', key), 'data-ciphers AES-128-GCM:CHACHA20-POLY1305']),
         ];
         for (const end of ends) await end.waitForLine(UP, UP_TIMEOUT_MS);
-        for (const end of ends) await end.waitForLine(/Data Channel: cipher 'CHACHA20-POLY1305'/, 5000);
+        for (const end of ends) await end.waitForLine(/Data Channel: cipher 'CHACHA20-POLY1305'/);
         expect((await ping(places[1], '10.9.0.1', { count: 5, interval: 0.02 })).received).toBe(5);
       }));
 

@@ -22,7 +22,7 @@ interface Tally {
 }
 
 async function tally(flow: RunningProcess): Promise<Tally> {
-  const [line] = await flow.waitForLine(/^\{.*\}$/, 15_000);
+  const [line] = await flow.waitForLine(/^\{.*\}$/);
   return JSON.parse(line) as Tally;
 }
 
@@ -44,7 +44,7 @@ describe.skipIf(!ready)('renegotiation under load', () => {
           place.start(process.execPath, [FLOW, own, peer, `${INTERVAL_MS}`], { title: `flow from ${own}` });
         const there = start(site.serverPlace, '10.8.0.1', inside);
         const here = start(site.clientPlaces[0], inside, '10.8.0.1');
-        for (const flow of [there, here]) await flow.waitForLine(/ready/, 5000);
+        for (const flow of [there, here]) await flow.waitForLine(/ready/);
         for (const flow of [there, here]) flow.signal('SIGUSR2');
         let from = end.lines.length;
         for (let round = 0; round < RENEGOTIATIONS; round += 1) {
