@@ -32,8 +32,8 @@ import { serverStatus } from './server-status.js';
 
 /** From this one on a server is no longer one for a few clients with little traffic. */
 const MANY_HANDSHAKES = 4;
-/** How long V8's last compiler rests in a storm: several hundred handshakes. In a longer one what it compiles pays. */
-const STORM_REST_MS = 3000;
+/** How long V8's last compiler rests in a storm: some two hundred handshakes. In a longer one what it compiles pays, and clients that are connected have packets to send. */
+const STORM_REST_MS = 1500;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
