@@ -32,8 +32,8 @@ import { serverStatus } from './server-status.js';
 
 /** From this one on a server is no longer one for a few clients with little traffic. */
 const MANY_HANDSHAKES = 4;
-/** How long V8's last compiler rests in a storm: some two hundred handshakes. In a longer one what it compiles pays, and clients that are connected have packets to send. */
-const STORM_REST_MS = 1500;
+/** After the last handshake of a storm began: most are done by then, and clients that are connected have packets to send. */
+const STORM_ENDS_MS = 1000;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -77,6 +77,7 @@ async function serveWith(
   const program = passwordProgram(run, say);
   let handshakes = 0;
   const storms = new HandshakeStorms();
+  let endOfStorm: NodeJS.Timeout | undefined;
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
@@ -84,10 +85,12 @@ async function serveWith(
       create: (parts) => {
         handshakes += 1;
         if (handshakes === MANY_HANDSHAKES) optimiseAsUsual();
-        if (storms.handleHandshake(run.clock.now())) {
+        const storm = storms.handleHandshake(run.clock.now());
+        if (storm === 'begins') {
           pauseOptimising();
-          setTimeout(resumeOptimising, STORM_REST_MS).unref();
+          endOfStorm ??= setTimeout(resumeOptimising, STORM_ENDS_MS).unref();
         }
+        if (storm !== undefined) endOfStorm?.refresh();
         return engines.create(parts);
       },
     },
