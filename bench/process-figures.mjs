@@ -1,4 +1,4 @@
-// What the system tells of a running process.
+// What the system tells of a running process, and of the namespace that it is in.
 
 import { readFileSync } from 'node:fs';
 
@@ -11,4 +11,13 @@ export function cpuSeconds(pid) {
 
 export function residentBytes(pid) {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
+
+/** Datagrams that found the buffers of their sockets full so far, of all sockets in the namespace of that process: outside of a tunnel and inside. */
+export function datagramOverflows(pid) {
+  const [names, numbers] = readFileSync(`/proc/${pid}/net/snmp`, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Udp: '))
+    .map((line) => line.split(' '));
+  return Number(numbers[names.indexOf('RcvbufErrors')]);
 }

@@ -1,5 +1,6 @@
 // What can be measured, and what a machine needs for it.
 
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { addSystemDirectoriesToPath, missingForLab } from '../packages/testkit/dist/node/index.js';
 
@@ -29,6 +30,14 @@ export function requireTools(...tools) {
   addSystemDirectoriesToPath();
   const missing = missingForLab('openvpn', ...tools);
   if (missing !== undefined) stop(missing);
+}
+
+/** Ends with a word where the system grants no buffers of that size to a socket. */
+export function requireSocketBuffers(bytes) {
+  for (const name of ['rmem_max', 'wmem_max']) {
+    if (Number(readFileSync(`/proc/sys/net/core/${name}`, 'utf8')) < bytes)
+      stop(`this row needs sockets with buffers of ${bytes} bytes: sysctl net.core.${name}=${bytes}`);
+  }
 }
 
 export function stop(reason) {
