@@ -1,6 +1,8 @@
 import { FLOW_RECEIVES, FLOW_SENDS, type FlowOffload } from '@openvpnd/data-channel';
 import type { ChangeCount } from '@openvpnd/memory';
+import { innerUdp } from '@openvpnd/testkit';
 import { describe, expect, test } from 'vitest';
+import { SERVER_HOST } from './sim-config.js';
 import { SimWorld } from './sim-world.js';
 
 /** Writes down what is granted, and carries nothing: the ends see all packets. */
@@ -81,6 +83,29 @@ describe('packets that come alone', () => {
     for (const end of ['server', 'client0']) {
       expect(new Set(grantsOf(end).names.map((name) => name % 2))).toEqual(new Set([FLOW_RECEIVES]));
     }
+  });
+
+  test('a packet from where its peer was not before is granted nothing', () => {
+    const { world, client, grantsOf } = connected();
+    const flow = world.traffic.flow('client0', 'server', { intervalMs: 100 });
+    world.advanceSeconds(2);
+    world.network.rebind(client.link);
+    world.finishTraffic(2);
+    expect(flow.arrived.size).toBeGreaterThan(20);
+    expect(grantsOf('server').names).toHaveLength(flow.arrived.size - 1);
+  });
+
+  test('a client sends nothing by a flow to where the tunnel itself goes, where ports decide', () => {
+    const { world, client, grantsOf } = connected();
+    const packetTo = (destination: readonly number[]): Uint8Array =>
+      innerUdp({ source: [10, 8, 0, 2], destination, payload: Buffer.from('x'), destinationPort: 53 });
+    const outer = SERVER_HOST.split('.').map(Number);
+    client.device.inject(packetTo(outer));
+    world.advanceSeconds(1);
+    expect(grantsOf('client0').names).toEqual([]);
+    client.device.inject(packetTo([10, 8, 0, 1]));
+    world.advanceSeconds(1);
+    expect(grantsOf('client0').names).toEqual([FLOW_SENDS]);
   });
 
   test('where the peer has moved is a change, and so is a client that goes', () => {
