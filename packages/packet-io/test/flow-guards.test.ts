@@ -550,6 +550,26 @@ describeInNamespace(import.meta.url, () => {
     });
   });
 
+  it('what goes out has its checksum, whoever takes it', async () => {
+    const r = await open();
+    r.grantOut(0);
+    expect(await r.answer('checked')).toBe('carried');
+    expect(await r.answer('checked', '10.77.0.3')).toBe('told');
+    await until(() => r.left.length === 1);
+    const packets = [r.peers[0].open(r.left[0])?.packet, r.told[0]];
+    const expected = [THERE, '10.77.0.3'].map((to) =>
+      innerUdp({
+        source: octets(HERE),
+        destination: octets(to),
+        payload: Buffer.from('checked'),
+        sourcePort: APP_PORT,
+        destinationPort: FAR_PORT,
+      }),
+    );
+    // Behind the IP header, whose identification is the system's.
+    expect(packets.map((packet) => packet?.subarray(20))).toEqual(expected.map((packet) => packet.subarray(20)));
+  });
+
   describe('a grant', () => {
     it('is refused while a port is paused, for a link that is not there, and where there are two devices', async () => {
       const r = await open();
