@@ -27,23 +27,6 @@ export function optimiseAsUsual(): void {
   setThresholds({ budget: 67_584, maglev: 400, turbofan: 3000 });
 }
 
-/** V8's own, in Node.js 20 to 24: bytes of bytecode of the largest function that its last compiler takes. */
-const LARGEST_OPTIMISED = 61_440;
-
-/**
- * Until {@link resumeOptimising} V8's last compiler takes no more functions; what runs often is still compiled by the quick ones. For the seconds in which many clients come:
- * of the processor time of 200 handshakes it used a third, for code that most of them did not live to see, and while its threads waited for a processor the thread of the
- * packets waited for them (for locks of V8 and of the C library).
- */
-export function pauseOptimising(): void {
-  setFlagsFromString('--max-optimized-bytecode-size=0');
-}
-
-/** The end of {@link pauseOptimising}. What has become hot meanwhile is compiled soon. Calling it again changes nothing. */
-export function resumeOptimising(): void {
-  setFlagsFromString(`--max-optimized-bytecode-size=${LARGEST_OPTIMISED}`);
-}
-
 function setThresholds({ budget, maglev, turbofan }: { budget: number; maglev: number; turbofan: number }): void {
   const version = Number.parseInt(process.versions.v8, 10);
   if (version >= COUNTS_INVOCATIONS) {

@@ -3,7 +3,7 @@ import type { LinkListener } from '@openvpnd/external-mux';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
-import { optimiseAsUsual, optimiseEarly, pauseOptimising, resumeOptimising } from '../early-optimisation.js';
+import { optimiseAsUsual, optimiseEarly } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
 import { lowerHelperThreads } from '../host/helper-threads.js';
 import { PasswordProgram } from '../host/password-program.js';
@@ -23,7 +23,6 @@ import { clientConfigFrom } from './client-config-dir.js';
 import { collectAlone } from './collect-alone.js';
 import { keepHeapCompact } from './compact-heap.js';
 import { composeServer } from './compose-server.js';
-import { HandshakeStorms } from './handshake-storms.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
@@ -32,8 +31,6 @@ import { serverStatus } from './server-status.js';
 
 /** From this one on a server is no longer one for a few clients with little traffic. */
 const MANY_HANDSHAKES = 4;
-/** After the last handshake of a storm began: most are done by then, and clients that are connected have packets to send. */
-const STORM_ENDS_MS = 1000;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -76,8 +73,6 @@ async function serveWith(
   const passwords = passwordPolicy(options, random);
   const program = passwordProgram(run, say);
   let handshakes = 0;
-  const storms = new HandshakeStorms();
-  let endOfStorm: NodeJS.Timeout | undefined;
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
@@ -85,12 +80,6 @@ async function serveWith(
       create: (parts) => {
         handshakes += 1;
         if (handshakes === MANY_HANDSHAKES) optimiseAsUsual();
-        const storm = storms.handleHandshake(run.clock.now());
-        if (storm === 'begins') {
-          pauseOptimising();
-          endOfStorm ??= setTimeout(resumeOptimising, STORM_ENDS_MS).unref();
-        }
-        if (storm !== undefined) endOfStorm?.refresh();
         return engines.create(parts);
       },
     },
