@@ -1,86 +1,12 @@
-import { epochDataKey, nextEpochSecret } from '@openvpnd/keygen';
-import {
-  FATE_INNER,
-  FATE_OPEN,
-  FATE_SEAL,
-  FATE_TO_DEVICE,
-  FATE_TO_LINK,
-  NO_SLOT,
-  type PacketVector,
-} from '@openvpnd/memory';
-import { SeededRandom } from '@openvpnd/testkit';
+import { FATE_INNER, FATE_OPEN, FATE_SEAL, NO_SLOT } from '@openvpnd/memory';
 import { describe, expect, it } from 'vitest';
-import { DataChannel, FLOW_RECEIVES, FLOW_SENDS, type PeerSettings } from '../src/index.js';
-import { ClearBackend } from './clear-backend.js';
+import { type DataChannel, FLOW_RECEIVES, FLOW_SENDS } from '../src/index.js';
+import { makeEnd, RECEIVES, receiveTurn, SENDS, SLOT, sendTurn, sentId, vectorOf } from './flow-ends.js';
 import { idOf, StandInFlows } from './stand-in-flows.js';
 import { keysFor, makeVector, openOne, payload, rareSignals, seal, sealOne } from './two-ends.js';
 
-const SLOT = 3;
-const SENDS = SLOT * 2 + FLOW_SENDS;
-const RECEIVES = SLOT * 2 + FLOW_RECEIVES;
 /** A grant is for so many. */
 const PACKETS = 32;
-const ROUNDS = 3000;
-const SEED = Number(process.env.OPENVPND_FUZZ_SEED ?? '1');
-
-/** An end whose peer shares key 0, with flows or without. */
-function makeEnd(
-  role: 'client' | 'server',
-  flows?: StandInFlows,
-  settings: PeerSettings = {},
-  epoch = false,
-  aeadLimits = { usage: 2 ** 36, failures: 2 ** 36 },
-): DataChannel {
-  const channel = new DataChannel({
-    backend: new ClearBackend(),
-    maxPeers: 8,
-    epochDerivation: { nextEpochSecret, epochDataKey },
-    aeadLimits,
-    random: new SeededRandom(SEED),
-    flows,
-  });
-  channel.addPeer(SLOT, settings, 0);
-  channel.installKeys(SLOT, 0, keysFor(role), { peerId: 5, epoch });
-  channel.sendWith(SLOT, 0);
-  return channel;
-}
-
-function vectorOf(packets: readonly Uint8Array[], fate: number): PacketVector {
-  const vector = makeVector();
-  for (const packet of packets) {
-    const row = vector.appendCopy(packet);
-    vector.slot[row] = SLOT;
-    vector.fate[row] = fate;
-  }
-  return vector;
-}
-
-/** A turn of the loop as the tunnels have it. @returns the sealed packets */
-function sendTurn(channel: DataChannel, now: number, packets: readonly Uint8Array[], repeats = true): Uint8Array[] {
-  const vector = vectorOf(packets, FATE_SEAL);
-  channel.sealBatch(now, vector, repeats);
-  channel.offerSent(vector);
-  expect([...vector.fate.subarray(0, vector.count)]).toEqual(packets.map(() => FATE_TO_LINK));
-  return packets.map((_, row) => Uint8Array.from(vector.packet(row)));
-}
-
-function receiveTurn(channel: DataChannel, now: number, packets: readonly Uint8Array[]): number {
-  const vector = vectorOf(packets, FATE_OPEN);
-  channel.openBatch(now, vector);
-  let arrived = 0;
-  for (let row = 0; row < vector.count; row++) {
-    if (vector.fate[row] !== FATE_INNER) continue;
-    vector.fate[row] = FATE_TO_DEVICE;
-    arrived += 1;
-  }
-  channel.offerReceived(vector);
-  return arrived;
-}
-
-function sentId(packet: Uint8Array, epoch: boolean): bigint {
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  return epoch ? view.getBigUint64(4) : BigInt(view.getUint32(4));
-}
 
 describe('what a flow is granted for', () => {
   it('a packet that comes alone, in either direction, after a while', () => {
@@ -447,80 +373,6 @@ describe('what a flow has carried', () => {
     expect(rareSignals(server)).toMatchObject([{ type: 'renegotiate', slot: SLOT }]);
   });
 });
-
-for (const epoch of [false, true]) {
-  describe(`at random, ${epoch ? 'with epochs' : 'with short packet ids'}`, () => {
-    it('no packet id is given out twice under one key', () => {
-      const random = new SeededRandom(SEED);
-      const flows = new StandInFlows();
-      // Epochs wear out after some packets.
-      const server = makeEnd('server', flows, {}, epoch, { usage: epoch ? 200 : 2 ** 36, failures: 2 ** 36 });
-      let generation = 0;
-      let now = 0;
-      const used = new Set<string>();
-      const use = (id: bigint): void => {
-        const name = `${generation} ${id}`;
-        expect(used.has(name)).toBe(false);
-        used.add(name);
-      };
-      let carried = 0;
-      for (let round = 0; round < ROUNDS; round++) {
-        now += random.chance(0.3) ? 0.1 : 3;
-        const what = random.below(20);
-        if (what < 6) {
-          for (const packet of sendTurn(server, now, [payload(1 + random.below(90))])) use(sentId(packet, epoch));
-        } else if (what < 8) {
-          const packets = Array.from({ length: 1 + random.below(5) }, () => payload(40));
-          for (const packet of sendTurn(server, now, packets)) use(sentId(packet, epoch));
-        } else if (what < 17) {
-          const id = flows.carryOut(SENDS, 60, 90, now);
-          if (id !== undefined) {
-            carried += 1;
-            use(id);
-          }
-        } else if (what === 17) {
-          // A flow that has ended where nobody heard of it.
-          flows.grants.delete(SENDS);
-        } else if (what === 18) {
-          server.counters(SLOT);
-        } else if (random.chance(0.1)) {
-          generation += 1;
-          server.installKeys(SLOT, generation % 8, keysFor('server', 1 + (generation % 50)), { peerId: 5, epoch });
-          server.sendWith(SLOT, generation % 8);
-        }
-      }
-      expect(carried).toBeGreaterThan(ROUNDS / 10);
-      expect(used.size).toBeGreaterThan(ROUNDS / 2);
-    });
-
-    it('what arrives and what is refused is the same with flows and without', () => {
-      const random = new SeededRandom(SEED + 1);
-      const flows = new StandInFlows();
-      const [server, plain] = [makeEnd('server', flows, {}, epoch), makeEnd('server', undefined, {}, epoch)];
-      const client = makeEnd('client', undefined, {}, epoch);
-      const sent: Uint8Array[] = [];
-      let now = 0;
-      let carried = 0;
-      for (let round = 0; round < ROUNDS; round++) {
-        now += 2;
-        if (sent.length === 0 || random.chance(0.8)) sent.push(sealOne(client, now, payload(60)));
-        // Now and then an old one again, or one that was overtaken.
-        const packet = sent[random.chance(0.7) ? sent.length - 1 : random.below(sent.length)];
-        const id = sentId(packet, epoch);
-        const arrived = openOne(plain, now, packet) !== undefined;
-        if (random.chance(0.6) && flows.carryIn(RECEIVES, id, 60, packet.length, now)) {
-          carried += 1;
-          expect(arrived).toBe(true);
-        } else {
-          expect(receiveTurn(server, now, [packet])).toBe(arrived ? 1 : 0);
-        }
-      }
-      expect(carried).toBeGreaterThan(ROUNDS / 10);
-      expect(server.counters(SLOT)).toEqual(plain.counters(SLOT));
-      expect(server.drops()).toEqual(plain.drops());
-    });
-  });
-}
 
 it('names of flows are told apart', () => {
   expect(new Set([0, 1, 2].flatMap((slot) => [slot * 2 + FLOW_RECEIVES, slot * 2 + FLOW_SENDS])).size).toBe(6);

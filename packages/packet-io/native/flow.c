@@ -30,7 +30,7 @@
 /* A port from which nothing came for so long, in milliseconds, is quiet. */
 #define QUIET 1
 
-/* The log: a count, and for each packet these numbers. FLOW_LOG of native-flows.ts. */
+/* The log: a count, and for each packet these numbers: LOG_WIDTH and LOG_PACKETS of native-flows.ts. */
 enum pio_log { LOG_TAG, LOG_ID_HIGH, LOG_ID_LOW, LOG_PAYLOAD_BYTES, LOG_WIRE_BYTES, LOG_AT, LOG_WIDTH };
 #define LOG_PACKETS 256
 
@@ -144,7 +144,8 @@ static bool may_take(struct pio_flows *flows, struct pio_flow *flow) {
     end(flows, flow);
     return false;
   }
-  return flows->log[0] < LOG_PACKETS;
+  /* JavaScript could have written anything there. */
+  return flows->log[0] >= 0 && flows->log[0] < LOG_PACKETS;
 }
 
 static void note(struct pio_flows *flows, struct pio_flow *flow, uint64_t id, uint32_t payload, uint32_t wire) {
@@ -273,22 +274,17 @@ static struct pio_port *find_port(struct pio_env *env, enum pio_port_kind kind, 
   return found;
 }
 
-/* flowSetUp(log, changes): a Float64Array and a Uint32Array in shared memory, once */
+/* flowSetUp(log, changes): a Float64Array and a Uint32Array in shared memory. What was set up before is forgotten, with its flows. */
 static napi_value flow_set_up(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
   napi_value arguments[2];
-  napi_typedarray_type types[2];
   size_t lengths[2];
   void *data[2];
   if (!pio_arguments(napi, info, 2, arguments, &env)) return NULL;
-  for (int i = 0; i < 2; i++) {
-    if (napi_get_typedarray_info(napi, arguments[i], &types[i], &lengths[i], &data[i], NULL, NULL) != napi_ok) {
-      return pio_bug(napi, "not a typed array");
-    }
-  }
-  if (types[0] != napi_float64_array || lengths[0] < 1 + LOG_PACKETS * LOG_WIDTH || types[1] != napi_uint32_array ||
-      lengths[1] < 1) {
-    return pio_bug(napi, "not the arrays of flows");
+  if (!pio_pinned_array(napi, arguments[0], napi_float64_array, &data[0], &lengths[0]) ||
+      !pio_pinned_array(napi, arguments[1], napi_uint32_array, &data[1], &lengths[1]) ||
+      lengths[0] < 1 + LOG_PACKETS * LOG_WIDTH || lengths[1] < 1) {
+    return pio_bug(napi, "not the arrays of flows, in shared memory");
   }
   pio_flows_free(env);
   struct pio_flows *flows = calloc(1, sizeof *flows);
@@ -343,7 +339,7 @@ static bool read_grant(napi_env napi, napi_callback_info info, struct pio_grant 
 
 /* Enters a flow, and the decision that it came of. Returns its place among the flows of both directions. */
 static int32_t enter(struct pio_flows *flows, struct pio_flow *place, const struct pio_grant *grant, const struct pio_pair *pair,
-                  uint32_t direction) {
+                     uint32_t direction) {
   end(flows, place);
   *place = grant->flow;
   ++*live_of(flows, place);

@@ -153,6 +153,11 @@ bool pio_bool(napi_env napi, napi_value value, bool *result);
 bool pio_string(napi_env napi, napi_value value, char *result, size_t size);
 /* A Uint8Array; borrowed for the call. */
 bool pio_bytes(napi_env napi, napi_value value, uint8_t **bytes, size_t *length);
+/*
+ * A typed array in memory that is shared, and so neither transferred nor resized behind our back: a pointer to it stays good as long as the array lives. False,
+ * without an error, for others.
+ */
+bool pio_pinned_array(napi_env napi, napi_value value, napi_typedarray_type wanted, void **data, size_t *length);
 napi_value pio_int(napi_env napi, int32_t value);
 napi_value pio_bug(napi_env napi, const char *message);
 napi_value pio_out_of_range(napi_env napi, const char *message);

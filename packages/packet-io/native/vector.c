@@ -4,8 +4,7 @@
 
 #include "packet_io.h"
 
-/* A typed array in memory that is shared, and so neither transferred nor resized behind our back: a pointer to it stays good as long as the array lives. */
-static bool pinned_array(napi_env napi, napi_value value, napi_typedarray_type wanted, void **data, size_t *length) {
+bool pio_pinned_array(napi_env napi, napi_value value, napi_typedarray_type wanted, void **data, size_t *length) {
   napi_typedarray_type type;
   napi_value buffer;
   bool is_typedarray = false, transferable = true;
@@ -18,9 +17,9 @@ static bool pinned_array(napi_env napi, napi_value value, napi_typedarray_type w
 static bool take_arrays(napi_env napi, struct pio_vector *vector, const napi_value *arrays) {
   void *data[3];
   size_t lengths[3];
-  if (!pinned_array(napi, arrays[0], napi_uint8_array, &data[0], &lengths[0]) ||
-      !pinned_array(napi, arrays[1], napi_uint32_array, &data[1], &lengths[1]) ||
-      !pinned_array(napi, arrays[2], napi_uint32_array, &data[2], &lengths[2]) ||
+  if (!pio_pinned_array(napi, arrays[0], napi_uint8_array, &data[0], &lengths[0]) ||
+      !pio_pinned_array(napi, arrays[1], napi_uint32_array, &data[1], &lengths[1]) ||
+      !pio_pinned_array(napi, arrays[2], napi_uint32_array, &data[2], &lengths[2]) ||
       lengths[0] / vector->stride < vector->capacity || lengths[1] / COLUMNS < vector->capacity ||
       lengths[2] / ADDRESS_WORDS < vector->capacity) {
     return false;

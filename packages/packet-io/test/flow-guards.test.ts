@@ -1,6 +1,5 @@
 import './native-build.js';
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
 import { ADDRESS_LINK, FATE_TO_LINK, PacketVector } from '@openvpnd/memory';
 import { innerUdp, SeededRandom } from '@openvpnd/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -10,7 +9,6 @@ import {
   FAR_PORT,
   FLOWS,
   HERE,
-  ip,
   LOG_PACKETS,
   octets,
   placeOfPair,
@@ -23,19 +21,16 @@ import {
   twinOf,
   udp,
   udp6,
-  until,
   withByte,
 } from './flow-rig.js';
 import { describeInNamespace } from './namespace.js';
+import { ip, quietNamespace, until } from './quiet-namespace.js';
 
 const SEED = Number(process.env.OPENVPND_FUZZ_SEED ?? '1');
 const ROUNDS = 2000;
 
 describeInNamespace(import.meta.url, () => {
-  ip('link', 'set', 'lo', 'up');
-  // On a fresh interface the system asks for IPv6 routers: then what a test sends does not come alone.
-  const ownPackets = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
-  if (existsSync(ownPackets)) writeFileSync(ownPackets, '1');
+  quietNamespace();
   let rig: Rig | undefined;
   afterEach(() => {
     rig?.close();

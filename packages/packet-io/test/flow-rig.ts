@@ -1,5 +1,4 @@
 import './native-build.js';
-import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AeadKeyHandle } from '@openvpnd/data-channel';
@@ -26,6 +25,7 @@ import {
   openTun,
   openUdpLink,
 } from '../src/index.js';
+import { ip, until } from './quiet-namespace.js';
 
 export const APP_PORT = 4000;
 export const FAR_PORT = 4001;
@@ -39,7 +39,6 @@ const PAIRS = 1024;
 /** More than the pause after which a port is quiet, in milliseconds: QUIET of native/flow.c. */
 const PAUSE = 1.2;
 
-export const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' });
 export const octets = (address: string): number[] => address.split('.').map(Number);
 export const receiving = (slot: number): number => slot * 2;
 export const sending = (slot: number): number => slot * 2 + 1;
@@ -326,15 +325,5 @@ export class Rig {
       failed: () => {},
     });
     return link;
-  }
-}
-
-const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-export async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error('nothing has come');
-    await turnOfLoop();
   }
 }
