@@ -1,5 +1,4 @@
 import './native-build.js';
-import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { nodeAeadBackend } from '@openvpnd/data-channel/node';
 import { ChangeCount, FATE_INNER, FATE_OPEN } from '@openvpnd/memory';
@@ -9,7 +8,7 @@ import { nativeBackend } from '../src/index.js';
 import { nativeAddon } from '../src/native-addon.js';
 import { FlowWorld, inner, makeChannel, oneRow, PEER_PORT, SLOT } from './flow-world.js';
 import { describeInNamespace } from './namespace.js';
-import { quietNamespace, turnOfLoop, until } from './quiet-namespace.js';
+import { loopbackAsItIs, quietNamespace, slowLoopback, turnOfLoop, until } from './quiet-namespace.js';
 
 /** Of one grant; then one packet goes through JavaScript. */
 const GRANT = 32;
@@ -172,9 +171,8 @@ describeInNamespace(import.meta.url, () => {
     });
   });
 
-  it('what the socket does not take is sent when it does', async () => {
-    const slow = spawnSync('tc', 'qdisc replace dev lo root tbf rate 8mbit burst 4kb latency 2s'.split(' '));
-    expect(slow.status).toBe(0);
+  it('what the socket does not take is sent when it does', async ({ skip }) => {
+    slowLoopback('rate 8mbit burst 4kb latency 2s', skip);
     try {
       const w = await open();
       await w.answer('first');
@@ -185,7 +183,7 @@ describeInNamespace(import.meta.url, () => {
       await until(() => w.left.length > GRANT);
       expect(w.left.slice(1).map((message) => Number(message.split(' ')[0]))).toEqual([...Array(GRANT).keys()]);
     } finally {
-      spawnSync('tc', 'qdisc del dev lo root'.split(' '));
+      loopbackAsItIs();
     }
   });
 

@@ -1,9 +1,9 @@
 import './native-build.js';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { ADDRESS_LINK, ADDRESS_WORDS, FATE_TO_LINK, type LinkAddress, PacketVector } from '@openvpnd/memory';
 import { expect, it } from 'vitest';
 import { openUdpLink } from '../src/index.js';
 import { describeInNamespace } from './namespace.js';
+import { quietNamespace, slowLoopback } from './quiet-namespace.js';
 
 const PACKETS = 200;
 const PACKET_BYTES = 1400;
@@ -47,11 +47,8 @@ describeInNamespace(import.meta.url, () => {
   it.for(WAYS)(
     'keeps what a full socket refuses, calls writable once for each refusal, and loses nothing: packets $title',
     async ({ gso, run }, { skip }) => {
-      execFileSync('ip', ['link', 'set', 'lo', 'up']);
-      // Loopback as it is takes everything at once: the packets have to wait on the way for their socket to fill.
-      const slow = spawnSync('tc', 'qdisc replace dev lo root tbf rate 50mbit burst 16kb latency 1s'.split(' '));
-      if (slow.status !== 0 && process.env.OPENVPND_REQUIRE_TOOLS !== '1') skip('no tc, or a kernel without tbf');
-      expect(slow.status).toBe(0);
+      quietNamespace();
+      slowLoopback('rate 50mbit burst 16kb latency 1s', skip);
       const a = openUdpLink({ id: 1, local: LOOPBACK, sendBufferBytes: 16384, offload: { gso, gro: false } });
       const b = openUdpLink({ id: 2, local: LOOPBACK });
       const to = b.localAddress();
