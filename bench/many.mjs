@@ -1,6 +1,6 @@
 // Many clients with traffic at once, a TCP stream each: their total beside that of one client with as many streams, and with one.
 //
-//   pnpm bench many [--clients 64] [--rounds R] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH]
+//   pnpm bench many [--clients 64] [--rounds R] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH] [--congestion NAME]
 //
 // The server is stock openvpn or ours. The clients are ours, all in one process (bench/crowd-clients.mjs --devices), so that one client and many have the same
 // processor time to share. Results also go to bench/results/ as JSON.
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Lab, median } from '../packages/testkit/dist/node/index.js';
 import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
+import { CONGESTION_OPTION, setCongestion, setKernel } from './kernel-settings.mjs';
 import { cpuSeconds } from './process-figures.mjs';
 import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
     ...SHARED_OPTIONS,
+    ...CONGESTION_OPTION,
   },
 });
 const clients = Number(values.clients);
@@ -65,7 +67,7 @@ for (const one of summary) {
   );
 }
 await writeResults('many', values.node, {
-  settings: { clients, rounds, seconds: Number(values.seconds) },
+  settings: { clients, rounds, seconds: Number(values.seconds), congestion: values.congestion },
   summary,
   measured,
 });
@@ -79,11 +81,8 @@ async function measure(contender, count, number) {
     const [place, crowd] = [await lab.namespace('server'), await lab.namespace('crowd')];
     const network = await lab.join([place, crowd]);
     // Each tunnel leads to the same address: an answer comes in where no route to it goes out.
-    await crowd.run(
-      'sh',
-      ['-c', 'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/default/rp_filter'],
-      10_000,
-    );
+    await setKernel(crowd, { 'ipv4/conf/all/rp_filter': '0', 'ipv4/conf/default/rp_filter': '0' });
+    for (const end of [place, crowd]) await setCongestion(end, values.congestion);
     const server = await startServer(lab, place, contender, { clients: count });
     const file = await server.clientFile('crowd', network.addressesOf(place).ipv4);
     const { connected, running } = await startCrowd(crowd, values.node, file, count, 16, ['--devices']);

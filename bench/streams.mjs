@@ -40,7 +40,11 @@ function receive(address) {
 }
 
 async function send(address, from, milliseconds) {
-  const sockets = await Promise.all(from.map((localAddress) => open(address, PORT, localAddress)));
+  // One after another: the kernel takes the least round trip that a stream has seen, which is that of its SYN at first, for the length of the path, and makes its segments
+  // the smaller the longer that is (tcp_tso_rtt_log). SYNs of all at once, through programs that have just started, wait for each other, and what they then send stays
+  // small segments, which cost the more time to carry, so that the round trip stays long.
+  const sockets = [];
+  for (const localAddress of from) sockets.push(await open(address, PORT, localAddress));
   for (const socket of sockets) {
     const write = () => {
       while (socket.write(CHUNK));

@@ -1,6 +1,7 @@
 // A tunnel between two namespaces that a veth pair joins: what the benches of one tunnel share.
 
 import { clientConfig, serverConfig, ThrowAwayPki, writeConfig } from '../packages/testkit/dist/node/index.js';
+import { setCongestion } from './kernel-settings.mjs';
 
 const UP_TIMEOUT_MS = 30_000;
 const DEVICE = 'tun0';
@@ -12,10 +13,16 @@ export const TARGET = '10.8.0.1';
  * Brings a contender's tunnel up. `label` tells the namespaces of several tunnels in one laboratory apart. Given back: the namespaces, and the two processes, which the
  * laboratory ends.
  */
-export async function startTunnel(lab, contender, programs, { cipher, proto, segmentsOnWire = false, label = '' }) {
+export async function startTunnel(
+  lab,
+  contender,
+  programs,
+  { cipher, proto, congestion, segmentsOnWire = false, label = '' },
+) {
   const [serverName, clientName = serverName] = contender.split('/');
   const [server, client] = [await lab.namespace(`server${label}`), await lab.namespace(`client${label}`)];
   const network = await lab.join([server, client]);
+  if (congestion !== undefined) for (const end of [server, client]) await setCongestion(end, congestion);
   if (segmentsOnWire) {
     const off = ['tx-udp-segmentation', 'off', 'tso', 'off', 'gso', 'off'];
     for (const end of [server, client])

@@ -1,13 +1,14 @@
 // Throughput and round-trip times of a tunnel in two network namespaces joined by veth. The contenders take turns in every round, so that a
 // noisy machine is noisy for all; what counts are the ratios.
 //
-//   pnpm bench [--row NAME] [--rounds N] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH]
+//   pnpm bench [--row NAME] [--rounds N] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH] [--congestion NAME]
 //
 // A row is one line of the table in docs/performance.md; see ROWS. A contender is a program for both ends, or two as SERVER/CLIENT. The first is the
 // measure of the others. Results also go to bench/results/ as JSON.
 
 import { parseArgs } from 'node:util';
 import { findTool, Lab, median, ping, tcpThroughput } from '../packages/testkit/dist/node/index.js';
+import { CONGESTION_OPTION } from './kernel-settings.mjs';
 import { cpuSeconds, datagramOverflows } from './process-figures.mjs';
 import { knownPrograms, requirePrograms, requireSocketBuffers, requireTools, stop } from './programs.mjs';
 import { writeResults } from './results.mjs';
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     cipher: { type: 'string' },
     contenders: { type: 'string' },
     node: { type: 'string', default: process.execPath },
+    ...CONGESTION_OPTION,
   },
 });
 
@@ -54,6 +56,7 @@ const row = {
   proto: 'udp4',
   streams: 1,
   contenders: 'openvpn,openvpnd-evp,openvpnd',
+  congestion: values.congestion,
   ...ROWS[values.row],
 };
 if (values.cipher !== undefined) row.cipher = values.cipher;
@@ -156,7 +159,7 @@ async function report() {
   }));
   const [base, ...others] = summary;
   process.stdout.write(
-    `\n${values.row}: medians of ${rounds} rounds, ${row.cipher}, ${row.proto}, each against ${base.name}\n`,
+    `\n${values.row}: medians of ${rounds} rounds, ${row.cipher}, ${row.proto}, ${row.congestion}, each against ${base.name}\n`,
   );
   for (const one of summary) {
     const ratio = (key) => `${(one[key] / base[key]).toFixed(2)}×`;
