@@ -2,7 +2,7 @@
 //
 // Prints one line of JSON when all are connected, `{"connected":N,"seconds":S,"perSecond":R,"firstMs":…,"medianMs":…,"lastMs":…}`, and stays until SIGTERM.
 // At most M of them are on their way at a time (all when absent). With --devices each has a tun device, tun0 and so on, with the address that it was given, and
-// a routing table of its own in which the server's end is behind that device: who binds to the address uses the tunnel. `addresses` are then in the JSON.
+// a network address of the server's that is behind that device alone: 10.9.0.1 and so on. These are then in the JSON, as `targets`.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -46,8 +46,8 @@ const epoch = Date.now() - nodeClock().now();
 
 /** When each was connected, in milliseconds from its own start. */
 const took = [];
-/** What they were given, with --devices. */
-const addresses = [];
+/** What is behind the device of each, with --devices. */
+const targets = [];
 const began = performance.now();
 let started = 0;
 while (started < Math.min(count, atOnce)) start();
@@ -103,13 +103,12 @@ function start() {
 function device(number, plan) {
   const opened = packetIo.openTun({ name: `tun${number}`, offload: dataPath.tun });
   const { local } = plan.ifconfig;
-  const table = String(1000 + number);
+  const target = `10.9.${number >> 8}.${(number & 255) + 1}`;
   const ip = (...args) => execFileSync('ip', args);
   ip('address', 'add', `${local}/32`, 'dev', opened.name);
   ip('link', 'set', opened.name, 'up', 'mtu', String(plan.tunMtu), 'txqueuelen', '500');
-  ip('route', 'add', plan.routeGateway, 'dev', opened.name, 'src', local, 'table', table);
-  ip('rule', 'add', 'from', local, 'lookup', table);
-  addresses.push(local);
+  ip('route', 'add', target, 'dev', opened.name, 'src', local);
+  targets.push(target);
   return opened;
 }
 
@@ -127,7 +126,7 @@ function connected(milliseconds) {
     firstMs: at(0),
     medianMs: at(0.5),
     lastMs: at(1),
-    ...(values.devices ? { addresses } : {}),
+    ...(values.devices ? { targets } : {}),
   };
   process.stdout.write(`${JSON.stringify(summary)}\n`);
 }

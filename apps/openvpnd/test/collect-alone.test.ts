@@ -19,7 +19,34 @@ async function tasksOfLargest(script: string): Promise<number> {
   return Math.max(...tasks);
 }
 
+const ALONE = `const { collectAlone } = await import('${program}'); collectAlone();`;
+
 test('one thread collects, where several would', async () => {
-  expect(await tasksOfLargest(`const { collectAlone } = await import('${program}'); collectAlone();`)).toBe(1);
+  // A young generation for which several are worth it.
+  const large = `const { setFlagsFromString } = await import('node:v8'); setFlagsFromString('--semi-space-growth-factor=8');`;
+  expect(await tasksOfLargest(`${ALONE} ${large}`)).toBe(1);
   expect(await tasksOfLargest('')).toBeGreaterThan(1);
+});
+
+test('the young generation keeps its size, where it would grow', async () => {
+  const grown = async (script: string): Promise<number> => {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `import { getHeapSpaceStatistics } from 'node:v8';
+      const size = () => getHeapSpaceStatistics().find((one) => one.space_name === 'new_space').space_size;
+      ${script}
+      const before = size();
+      let kept = [];
+      for (let round = 0; round < 20; round += 1) {
+        kept = [];
+        for (let n = 0; n < 100_000; n += 1) kept.push({ n });
+      }
+      console.log(size() / before);`,
+    ]);
+    return Number(stdout);
+  };
+  // Its second half is there when it has been collected for the first time.
+  expect(await grown(ALONE)).toBeLessThanOrEqual(2);
+  expect(await grown('')).toBeGreaterThan(2);
 });

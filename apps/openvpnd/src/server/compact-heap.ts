@@ -7,3 +7,11 @@ import { setFlagsFromString } from 'node:v8';
 export function keepHeapCompact(): void {
   setFlagsFromString('--optimize-for-size');
 }
+
+/**
+ * Has V8 decide by itself again, until {@link keepHeapCompact}. While many clients come the heap grows anyway, and to compact it takes tens of milliseconds, in which V8
+ * waits for helpers that wait for a processor.
+ */
+export function letHeapGrow(): void {
+  setFlagsFromString('--no-optimize-for-size');
+}

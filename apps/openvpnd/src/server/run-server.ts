@@ -3,7 +3,7 @@ import type { LinkListener } from '@openvpnd/external-mux';
 import { planInput } from '../client/import-options.js';
 import { controlWraps } from '../control-wraps.js';
 import { DataPath } from '../data-path.js';
-import { optimiseAsUsual, optimiseEarly } from '../early-optimisation.js';
+import { optimiseAsUsual, optimiseEarly, restFromOptimising } from '../early-optimisation.js';
 import { verifyClientKey } from '../host/client-key-program.js';
 import { lowerHelperThreads } from '../host/helper-threads.js';
 import { PasswordProgram } from '../host/password-program.js';
@@ -21,16 +21,14 @@ import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
 import { clientConfigFrom } from './client-config-dir.js';
 import { collectAlone } from './collect-alone.js';
-import { keepHeapCompact } from './compact-heap.js';
+import { keepHeapCompact, letHeapGrow } from './compact-heap.js';
 import { composeServer } from './compose-server.js';
+import { FirstRush } from './first-rush.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
 import { RunningServer } from './running-server.js';
 import { serverStatus } from './server-status.js';
-
-/** From this one on a server is no longer one for a few clients with little traffic. */
-const MANY_HANDSHAKES = 4;
 
 /**
  * Runs a server until a signal ends it. Everything that it opened is closed afterwards, except an interface that `--persist-tun` keeps
@@ -72,14 +70,22 @@ async function serveWith(
   const verifyCommand = options.tls.clientKeyVerify;
   const passwords = passwordPolicy(options, random);
   const program = passwordProgram(run, say);
-  let handshakes = 0;
+  const rush = new FirstRush({
+    begins: () => {
+      restFromOptimising();
+      letHeapGrow();
+    },
+    ends: () => {
+      optimiseAsUsual();
+      keepHeapCompact();
+    },
+  });
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
     engines: {
       create: (parts) => {
-        handshakes += 1;
-        if (handshakes === MANY_HANDSHAKES) optimiseAsUsual();
+        rush.handshakeBegins();
         return engines.create(parts);
       },
     },
@@ -173,6 +179,7 @@ async function serveWith(
     started?.(new RunningServer({ tunnel, driver, clock: run.clock }));
     return await driver.ended;
   } finally {
+    rush.close();
     stopStatus();
     stopPersisting();
     open?.close();
