@@ -8,8 +8,8 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Lab, median } from '../packages/testkit/dist/node/index.js';
+import { CONGESTION_OPTION, requireCongestion, setCongestion } from './congestion.mjs';
 import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
-import { CONGESTION_OPTION, setCongestion } from './kernel-settings.mjs';
 import { cpuSeconds } from './process-figures.mjs';
 import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
@@ -29,6 +29,7 @@ const { values } = parseArgs({
 const clients = Number(values.clients);
 const rounds = Number(values.rounds);
 requireTools();
+requireCongestion(values.congestion);
 
 const measured = contenders(values).map((contender) => ({ ...contender, alone: [], single: [], many: [] }));
 for (let round = 1; round <= rounds; round++) {

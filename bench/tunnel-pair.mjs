@@ -1,7 +1,7 @@
 // A tunnel between two namespaces that a veth pair joins: what the benches of one tunnel share.
 
 import { clientConfig, serverConfig, ThrowAwayPki, writeConfig } from '../packages/testkit/dist/node/index.js';
-import { setCongestion } from './kernel-settings.mjs';
+import { setCongestion } from './congestion.mjs';
 
 const UP_TIMEOUT_MS = 30_000;
 const DEVICE = 'tun0';

@@ -8,7 +8,7 @@
 
 import { parseArgs } from 'node:util';
 import { findTool, Lab, median, ping, tcpThroughput } from '../packages/testkit/dist/node/index.js';
-import { CONGESTION_OPTION } from './kernel-settings.mjs';
+import { CONGESTION_OPTION, requireCongestion } from './congestion.mjs';
 import { cpuSeconds, datagramOverflows } from './process-figures.mjs';
 import { knownPrograms, requirePrograms, requireSocketBuffers, requireTools, stop } from './programs.mjs';
 import { writeResults } from './results.mjs';
@@ -67,6 +67,7 @@ const names = (values.contenders ?? row.contenders).split(',');
 if (ROWS[values.row] === undefined) stop(`${values.row} is not one of ${Object.keys(ROWS).join(', ')}`);
 requirePrograms(names, programs);
 requireTools('ping');
+requireCongestion(values.congestion);
 if (row.socketBufferBytes !== undefined) requireSocketBuffers(row.socketBufferBytes);
 if (findTool('iperf3') === undefined && values.row !== 'one-stream') stop('this row needs iperf3');
 
