@@ -103,7 +103,8 @@ function start() {
 function device(number, plan) {
   const opened = packetIo.openTun({ name: `tun${number}`, offload: dataPath.tun });
   const { local } = plan.ifconfig;
-  const target = `10.9.${number >> 8}.${(number & 255) + 1}`;
+  const last = number + 1;
+  const target = `10.9.${last >> 8}.${last & 255}`;
   const ip = (...args) => execFileSync('ip', args);
   ip('address', 'add', `${local}/32`, 'dev', opened.name);
   ip('link', 'set', opened.name, 'up', 'mtu', String(plan.tunMtu), 'txqueuelen', '500');

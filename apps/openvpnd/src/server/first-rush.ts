@@ -5,7 +5,7 @@ const LOOK_MS = 1000;
 /** How often at most: after that it is no rush, but how things are there. */
 const LOOKS = 5;
 
-/** What is different in a rush. */
+/** What a rush changes: told once when it begins, and once when it has ended. */
 export interface RushMeasures {
   begins(): void;
   ends(): void;

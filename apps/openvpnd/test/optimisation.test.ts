@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-const program = new URL('../dist/early-optimisation.js', import.meta.url).href;
+const program = new URL('../dist/optimisation.js', import.meta.url).href;
 
 /** In a process of its own: flags of V8 are those of a process. Functions are compiled where they are called, so that what is compiled does not hang on time. */
 const SCRIPT = `
