@@ -1,4 +1,4 @@
-// Many clients with traffic at once, a TCP stream each: their total beside that of one client with as many streams, and with one.
+// Many clients with traffic at once, a TCP stream each: their total beside that of one client with as many streams, and with one; and the round trip of a ping of one of them meanwhile.
 //
 //   pnpm bench many [--clients 64] [--rounds R] [--seconds S] [--contenders openvpn,openvpnd] [--node PATH] [--congestion NAME]
 //
@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Lab, median } from '../packages/testkit/dist/node/index.js';
+import { Lab, median, startPing } from '../packages/testkit/dist/node/index.js';
 import { CONGESTION_OPTION, requireCongestion, setCongestion } from './congestion.mjs';
 import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
 import { cpuSeconds } from './process-figures.mjs';
@@ -16,6 +16,7 @@ import { writeResults } from './results.mjs';
 
 /** Addresses of the server's machine, one behind each client's device: with the same one behind all, a rule of routing would stand for each, and be looked at for each packet. */
 const TARGETS = '10.9.0.0/16';
+const PING_INTERVAL_SECONDS = 0.02;
 const program = fileURLToPath(new URL('./streams.mjs', import.meta.url));
 const { values } = parseArgs({
   options: {
@@ -28,7 +29,7 @@ const { values } = parseArgs({
 });
 const clients = Number(values.clients);
 const rounds = Number(values.rounds);
-requireTools();
+requireTools('ping');
 requireCongestion(values.congestion);
 
 const measured = contenders(values).map((contender) => ({ ...contender, alone: [], single: [], many: [] }));
@@ -46,6 +47,7 @@ const summary = measured.map(({ name, alone, single, many }) => {
   const [one, streamsOfOne, all] = [alone, single, many].map((list) => ({
     megabitsPerSecond: figure(list, 'megabitsPerSecond'),
     serverCpuSecondsPerGigabyte: figure(list, 'serverCpuSecondsPerGigabyte'),
+    roundTripMs: figure(list, 'roundTripMs'),
   }));
   return {
     name,
@@ -65,7 +67,8 @@ for (const one of summary) {
   const { manyClients, ofManyStreams, ofOneStream, serverCpuOfManyStreams, fairness } = one;
   process.stdout.write(
     `  ${one.name.padEnd(12)} ${manyClients.megabitsPerSecond.toFixed(0)} Mbit/s: ${ofManyStreams.toFixed(2)}× and ${ofOneStream.toFixed(2)}×, ` +
-      `server CPU for a byte ${serverCpuOfManyStreams.toFixed(2)}× (${manyClients.serverCpuSecondsPerGigabyte.toFixed(2)} s/GB), least stream ${fairness.toFixed(2)} of the mean\n`,
+      `server CPU for a byte ${serverCpuOfManyStreams.toFixed(2)}× (${manyClients.serverCpuSecondsPerGigabyte.toFixed(2)} s/GB), least stream ${fairness.toFixed(2)} of the mean, ` +
+      `round trip ${manyClients.roundTripMs.toFixed(2)} ms, of one stream ${one.oneClientOneStream.roundTripMs.toFixed(2)} ms\n`,
   );
 }
 await writeResults('many', values.node, {
@@ -74,8 +77,8 @@ await writeResults('many', values.node, {
   measured,
 });
 
-function text({ clients: count, streams: number, megabitsPerSecond, serverCpuSecondsPerGigabyte }) {
-  return `${count}/${number}: ${megabitsPerSecond.toFixed(0)} Mbit/s, ${serverCpuSecondsPerGigabyte.toFixed(2)} s/GB`;
+function text({ clients: count, streams: number, megabitsPerSecond, serverCpuSecondsPerGigabyte, roundTripMs }) {
+  return `${count}/${number}: ${megabitsPerSecond.toFixed(0)} Mbit/s, ${serverCpuSecondsPerGigabyte.toFixed(2)} s/GB, ${roundTripMs.toFixed(2)} ms`;
 }
 
 async function measure(contender, count, number) {
@@ -91,10 +94,12 @@ async function measure(contender, count, number) {
     await receiver.waitForLine(/listening/, 10_000);
     const to = Array.from({ length: number }, (_, index) => connected.targets[index % count]);
     const before = cpuSeconds(server.pid);
+    const pinging = startPing(crowd, to[0], { interval: PING_INTERVAL_SECONDS });
     const done = await crowd.run(process.execPath, [program, '--to', to.join(), '--seconds', values.seconds], 60_000);
     if (done.status !== 0) throw new Error(done.output);
     const { bytes, seconds, each } = JSON.parse(done.stdout);
     const serverCpu = cpuSeconds(server.pid) - before;
+    const { medianMs: roundTripMs } = await pinging.finish();
     for (const one of [receiver, running, server.running]) await one.stop();
     return {
       clients: count,
@@ -102,6 +107,7 @@ async function measure(contender, count, number) {
       megabitsPerSecond: (bytes * 8) / seconds / 1e6,
       fairness: Math.min(...each) / (bytes / each.length),
       serverCpuSecondsPerGigabyte: serverCpu / (bytes / 1e9),
+      roundTripMs,
     };
   });
 }

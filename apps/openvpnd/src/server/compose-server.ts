@@ -43,6 +43,8 @@ export interface ServerParts {
   readonly passwords?: PasswordPolicy;
   /** Asks the loop for a turn. Never called before the composition is returned. */
   readonly wake: () => void;
+  /** Told how many clients are connected, whenever that changes. */
+  readonly connected?: (clients: number) => void;
   readonly peerLog: (describe: () => PeerDescription) => Log;
   readonly log: Log;
 }
@@ -141,6 +143,7 @@ export function composeServer(parts: ServerParts): ComposedServer {
     ...(parts.passwords === undefined ? {} : { passwords: parts.passwords }),
     unixTime,
     verifiesKeys,
+    ...(parts.connected === undefined ? {} : { connected: parts.connected }),
     peerLog: parts.peerLog,
     log: parts.log,
   });

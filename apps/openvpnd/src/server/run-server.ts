@@ -27,6 +27,7 @@ import { FirstRush } from './first-rush.js';
 import { openListeners } from './open-listeners.js';
 import { passwordPolicy } from './password-policy.js';
 import { persistPool } from './pool-persistence.js';
+import { ReceiveBuffers } from './receive-buffers.js';
 import { RunningServer } from './running-server.js';
 import { serverStatus } from './server-status.js';
 
@@ -80,6 +81,7 @@ async function serveWith(
       keepHeapCompact();
     },
   });
+  const receiveBuffers = new ReceiveBuffers();
   const top = composeServer({
     options,
     ...(passwords === undefined ? {} : { passwords }),
@@ -96,6 +98,7 @@ async function serveWith(
     unixTime,
     clientConfig: clientConfigFrom(server.clientConfigDir, server.ccdExclusive, say),
     wake: () => driver.wake(),
+    connected: (clients) => receiveBuffers.connected(clients),
     peerLog: (describe) => log.events(() => `${describe().name} `, describe),
     log: log.events(() => ''),
   });
@@ -145,7 +148,10 @@ async function serveWith(
         (listener, passed) => linkFactory(outer, listener, passed),
         {
           link: (link, remote, listener) => {
-            if (remote === undefined) tunnel.addLink(link.id, listener, link.idCount);
+            if (remote === undefined) {
+              tunnel.addLink(link.id, listener, link.idCount);
+              if (listeners[listener].socket.receiveBufferBytes === undefined) receiveBuffers.add(link);
+            }
             driver.addLink(link);
             if (remote !== undefined) driver.execute(tunnel.handleConnection(run.clock.now(), remote, listener));
           },

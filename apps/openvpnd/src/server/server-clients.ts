@@ -30,6 +30,8 @@ export interface ServerClientsOptions {
   readonly sessionTimeoutMs: number;
   /** A log whose lines name the client as `describe` calls it at that moment. */
   readonly peerLog: (describe: () => PeerDescription) => Log;
+  /** Told how many are connected, whenever that changes. */
+  readonly connected?: (clients: number) => void;
   readonly log: Log;
 }
 
@@ -51,6 +53,7 @@ export class ServerClients {
   /** How many came at each listener. */
   readonly #perListener: Map<ServerListener, number> = new Map();
   #nextClientId = 0;
+  #connected = 0;
 
   constructor(options: ServerClientsOptions) {
     this.#options = options;
@@ -106,6 +109,11 @@ export class ServerClients {
     return instance;
   }
 
+  /** How many are connected. */
+  get connected(): number {
+    return this.#connected;
+  }
+
   /** All clients in the order of their slots. The iteration bears removals. */
   all(): Iterable<Instance> {
     return this.#multiContext.instances();
@@ -132,6 +140,7 @@ export class ServerClients {
   establish(instance: Instance): void {
     instance.modules.established = true;
     this.#multiContext.establish(instance.slot);
+    this.#countConnected(1);
   }
 
   /**
@@ -240,10 +249,18 @@ export class ServerClients {
     this.#perListener.set(listener, (this.#perListener.get(listener) ?? 0) + more);
   }
 
+  #countConnected(more: 1 | -1): void {
+    this.#connected += more;
+    this.#options.connected?.(this.#connected);
+  }
+
   /** Frees all that stands behind a slot. OpenVPN: multi_close_instance(). */
   #forget(instance: Instance): void {
     const { slot, modules: peer, address } = instance;
-    if (!peer.removed) this.#count(peer.listener, -1);
+    if (!peer.removed) {
+      this.#count(peer.listener, -1);
+      if (peer.established) this.#countConnected(-1);
+    }
     peer.removed = true;
     if (instance.mode === 'CM_CHILD_TCP') this.#streams.markUnused(address[ADDRESS_LINK]);
     this.#deadlines.set(slot, NEVER);

@@ -214,13 +214,7 @@ export class ServerTunnel implements Tunnel<TunnelAction> {
 
   /** Number of clients that are connected, and of all that have a slot. */
   get population(): { readonly connected: number; readonly all: number } {
-    let connected = 0;
-    let all = 0;
-    for (const instance of this.#clients.all()) {
-      all += 1;
-      if (instance.modules.established) connected += 1;
-    }
-    return { connected, all };
+    return { connected: this.#clients.connected, all: [...this.#clients.all()].length };
   }
 
   /** What --status tells of each client. OpenVPN: multi_print_status(). */

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { clientConfig, Lab, labReady, PATIENCE_MS, ping, startPing, writeConfig } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { receiveBufferBytes } from '../../src/server/receive-buffers.js';
 import { type Program, Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
@@ -38,6 +39,11 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         // Stock's own limit on first packets is 100 in ten seconds.
         await site.startServer(program, ['duplicate-cn']);
         await site.connectClient('openvpn', 0);
+        const receiveBuffer = async (): Promise<number> => {
+          const { stdout } = await site.serverPlace.run('ss', ['-Hunapm', 'sport = :1194'], PATIENCE_MS);
+          return Number(/skmem:\(r\d+,rb(\d+)/.exec(stdout)?.[1]);
+        };
+        const ofOne = await receiveBuffer();
         const { cert, key } = await tls.client('crowd');
         const file = writeConfig(
           lab.directory,
@@ -52,6 +58,10 @@ describe.skipIf(!ready)('a server of ours with many clients', () => {
         const crowd = site.clientPlaces[1].start(process.execPath, [CROWD, '--config', file, '--count', '40']);
         const [line] = await crowd.waitForLine(/^\{"connected".*$/, 60_000);
         expect(JSON.parse(line)).toMatchObject({ connected: 40 });
+        // The system counts twice what was asked for.
+        const expected =
+          program === 'openvpnd' ? [2 * receiveBufferBytes(1), 2 * receiveBufferBytes(41)] : [ofOne, ofOne];
+        expect([ofOne, await receiveBuffer()]).toEqual(expected);
         const { sent, received } = await pings.finish();
         expect(received).toBe(sent);
       }),

@@ -39,6 +39,7 @@ describe('--max-clients', () => {
     const world = new SimWorld({ seed: 1 });
     const { server, clients } = full(world);
     const late = world.client('late');
+    expect(server.connectedCounts).toEqual([1, 2, 3, 4]);
     world.advanceSeconds(20);
     clients[2].kill();
     world.until('let in', () => late.connected, 300);
@@ -46,6 +47,7 @@ describe('--max-clients', () => {
     world.finishTraffic(2);
     expect(flows.map((flow) => flow.lost)).toEqual([0, 0]);
     expect(server.modules.tunnel.population.all).toBe(4);
+    expect(server.connectedCounts).toEqual([1, 2, 3, 4, 3, 4]);
   });
 
   test('half-open ones make room for newcomers, the oldest first', () => {

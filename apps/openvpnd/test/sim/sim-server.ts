@@ -32,6 +32,8 @@ export class SimServer {
   readonly device: SimTun;
   /** Signals that the tunnel has raised. */
   readonly signals: SignalInfo[] = [];
+  /** How many clients were connected, each time that this changed. */
+  readonly connectedCounts: number[] = [];
   readonly #world: SimWorld;
   readonly #settings: SimServerOptions;
   #run: SimRun<ServerTunnel> | undefined;
@@ -79,6 +81,7 @@ export class SimServer {
       ...(passwords === undefined ? {} : { passwords }),
       clientConfig: this.#settings.clientConfig ?? (() => ({ type: 'none' })),
       wake: () => this.#run?.wake(),
+      connected: (clients) => this.connectedCounts.push(clients),
       peerLog: (describe) => world.journal.log('server', () => describe().name),
       log,
     });
