@@ -9,7 +9,7 @@ import { importsOf } from './fences/imports.js';
  * speaks, from what the sources import; a clock would only tell how busy the machine is.
  */
 const ROLES = {
-  server: { own: 'server/run-server.ts', foreign: 'client/run-client.ts', mostModules: 325 },
+  server: { own: 'server/run-server.ts', foreign: 'client/run-client.ts', mostModules: 328 },
   client: { own: 'client/run-client.ts', foreign: 'server/run-server.ts', mostModules: 340 },
 };
 /** For when they are needed. */

@@ -20,6 +20,8 @@ const ROUNDS = 40;
 /** Datagrams that one sender sends before the other does, and in all. */
 const TURN = 70;
 const MAX_PACKETS = 5 * 71;
+/** Holds what both send in a round, which is read afterwards. */
+const ROUND_BUFFER_BYTES = 512 * 1024;
 
 /** Vectors to receive into: as the daemon has them, without an arena, and too small for what one message holds. */
 const SHAPES: readonly { readonly title: string; readonly shape: PacketVectorOptions }[] = [
@@ -46,8 +48,9 @@ for (const host of [
       'of odd sizes, with runts, from several senders at once, come as from the portable link: $title',
       async ({ shape }) => {
         const random = new SeededRandom(shape.capacity + host.family);
-        const native = openUdpLink({ id: 1, local: host, offload: { gso: true, gro: true } });
-        const portable = await openPortableLink({ id: 1, local: host });
+        const where = { id: 1, local: host, receiveBufferBytes: ROUND_BUFFER_BYTES };
+        const native = openUdpLink({ ...where, offload: { gso: true, gro: true } });
+        const portable = await openPortableLink(where);
         const senders = [2, 3].map((id) => openUdpLink({ id, local: host, offload: { gso: true, gro: false } }));
         links.push(native, portable, ...senders);
         expect(native.offloads.gro && senders[0].offloads.gso).toBe(true);

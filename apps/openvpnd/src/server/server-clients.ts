@@ -136,8 +136,9 @@ export class ServerClients {
     }
   }
 
-  /** It is authenticated and has keys. */
+  /** It is authenticated and has keys; again, when it has come back in its place. */
   establish(instance: Instance): void {
+    if (instance.modules.established) return;
     instance.modules.established = true;
     this.#multiContext.establish(instance.slot);
     this.#countConnected(1);
