@@ -66,10 +66,10 @@ export async function startServer(lab, namespace, { command: [program, ...before
   };
 }
 
-/** Starts many clients in one process without devices (bench/crowd-clients.mjs); resolves when all are connected. */
-export async function startCrowd(namespace, node, file, count, atOnce = count, more = []) {
+/** Starts many clients in one process without devices (bench/crowd-clients.mjs), with that priority; resolves when all are connected. */
+export async function startCrowd(namespace, node, file, { count, atOnce = count, nice = 0, more = [] }) {
   const args = ['--config', file, '--count', String(count), '--at-once', String(atOnce), ...more];
-  const running = namespace.start(node, [`${root}bench/crowd-clients.mjs`, ...args]);
+  const running = namespace.start('nice', ['-n', String(nice), node, `${root}bench/crowd-clients.mjs`, ...args]);
   const [line] = await running.waitForLine(/^\{.*"connected".*\}$/, 300_000);
   return { running, connected: JSON.parse(line) };
 }

@@ -41,7 +41,10 @@ async function measure(contender) {
     const found = [{ clients: 0, resident: residentBytes(server.pid) }];
     for (const clients of steps) {
       const before = found.at(-1);
-      await startCrowd(crowd, values.node, file, clients - before.clients, Number(values['at-once']));
+      await startCrowd(crowd, values.node, file, {
+        count: clients - before.clients,
+        atOnce: Number(values['at-once']),
+      });
       await sleep(settleMs);
       const cpu = cpuSeconds(server.pid);
       await sleep(2000);

@@ -88,7 +88,11 @@ async function measure(contender, count, number) {
     for (const end of [place, crowd]) await setCongestion(end, values.congestion);
     const server = await startServer(lab, place, contender, { clients: count });
     const file = await server.clientFile('crowd', network.addressesOf(place).ipv4);
-    const { connected, running } = await startCrowd(crowd, values.node, file, count, 16, ['--devices']);
+    const { connected, running } = await startCrowd(crowd, values.node, file, {
+      count,
+      atOnce: 16,
+      more: ['--devices'],
+    });
     await place.run('ip', ['route', 'add', 'local', TARGETS, 'dev', 'lo'], 10_000);
     const receiver = place.start(process.execPath, [program, '--listen']);
     await receiver.waitForLine(/listening/, 10_000);

@@ -27,26 +27,3 @@ test('one thread collects, where several would', async () => {
   expect(await tasksOfLargest(`${ALONE} ${large}`)).toBe(1);
   expect(await tasksOfLargest('')).toBeGreaterThan(1);
 });
-
-test('the young generation keeps its size, where it would grow', async () => {
-  const grown = async (script: string): Promise<number> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      '--input-type=module',
-      '--eval',
-      `import { getHeapSpaceStatistics } from 'node:v8';
-      const size = () => getHeapSpaceStatistics().find((one) => one.space_name === 'new_space').space_size;
-      ${script}
-      const before = size();
-      let kept = [];
-      for (let round = 0; round < 20; round += 1) {
-        kept = [];
-        for (let n = 0; n < 100_000; n += 1) kept.push({ n });
-      }
-      console.log(size() / before);`,
-    ]);
-    return Number(stdout);
-  };
-  // Its second half is there when it has been collected for the first time.
-  expect(await grown(ALONE)).toBeLessThanOrEqual(2);
-  expect(await grown('')).toBeGreaterThan(2);
-});

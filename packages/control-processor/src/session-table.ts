@@ -20,6 +20,8 @@ export class SessionTable {
   readonly dataKeys: DataKeys = new DataKeys();
   #active: TlsSession | undefined;
   #newcomer: TlsSession | undefined;
+  /** Both, as far as there are any. */
+  #sessions: readonly TlsSession[] = [];
   #orphans: Orphans | undefined;
 
   /** OpenVPN: TM_ACTIVE. */
@@ -36,8 +38,9 @@ export class SessionTable {
     return !this.#active && !this.#newcomer && !this.#orphans;
   }
 
-  sessions(): TlsSession[] {
-    return [this.#active, this.#newcomer].filter((session) => session !== undefined);
+  /** The active one first. A list that is given does not change any more. */
+  sessions(): readonly TlsSession[] {
+    return this.#sessions;
   }
 
   /** Whether a session may begin now, beside what there is: one newcomer at a time. `proven`: it has shown a cookie. */
@@ -48,16 +51,16 @@ export class SessionTable {
   /** Takes a new session: it is active where there is no other, otherwise it has to authenticate first. */
   add(session: TlsSession): void {
     if (!this.#active && !this.#newcomer && !this.#orphans) {
-      this.#active = session;
+      this.#place(session, undefined);
       return;
     }
     this.dropNewcomer();
-    this.#newcomer = session;
+    this.#place(this.#active, session);
   }
 
   dropNewcomer(): void {
     this.#newcomer?.close();
-    this.#newcomer = undefined;
+    this.#place(this.#active, undefined);
   }
 
   /** The newcomer has authenticated. The keys of the session before it serve until it has its own. */
@@ -65,8 +68,7 @@ export class SessionTable {
     const newcomer = this.#newcomer;
     if (!newcomer) return;
     if (this.#active) this.orphanActive(expiresAt, out);
-    this.#active = newcomer;
-    this.#newcomer = undefined;
+    this.#place(newcomer, undefined);
   }
 
   /** Ends the control channel of the active session. What keys it has stay; tells whether there are any. */
@@ -74,7 +76,7 @@ export class SessionTable {
     this.retireOrphans(out);
     const keyStates = this.#active?.keyStates().filter((keyState) => this.dataKeys.has(keyState)) ?? [];
     this.#active?.close(keyStates);
-    this.#active = undefined;
+    this.#place(undefined, this.#newcomer);
     if (keyStates.length > 0) this.#orphans = { keyStates, expiresAt };
     return keyStates.length > 0;
   }
@@ -103,8 +105,13 @@ export class SessionTable {
   close(): void {
     for (const session of this.sessions()) session.close();
     for (const keyState of this.#orphans?.keyStates ?? []) keyState.close();
-    this.#active = undefined;
-    this.#newcomer = undefined;
+    this.#place(undefined, undefined);
     this.#orphans = undefined;
+  }
+
+  #place(active: TlsSession | undefined, newcomer: TlsSession | undefined): void {
+    this.#active = active;
+    this.#newcomer = newcomer;
+    this.#sessions = [active, newcomer].filter((session) => session !== undefined);
   }
 }

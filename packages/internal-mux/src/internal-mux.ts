@@ -49,8 +49,8 @@ export class InternalMux {
   readonly #ipv6: PrefixTable = new PrefixTable(6);
   /** The routes of each peer, by their text. */
   readonly #routes: Map<number, Map<string, Prefix>> = new Map();
-  /** The slots that have routes, for packets to many; in no order. */
-  #members: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  /** The slots that have routes, for packets to many; undefined since they changed. */
+  #listed: Uint32Array<ArrayBuffer> | undefined;
   /** With whom the next packet for many begins: when there is no room for all, it shall not always be the same who miss it. */
   #turn = 0;
   #transport: OuterTransport | undefined;
@@ -79,7 +79,7 @@ export class InternalMux {
     table.set(route, slot);
     if (own === undefined) {
       this.#routes.set(slot, new Map([[key, route]]));
-      this.#listMembers();
+      this.#listed = undefined;
     } else {
       own.set(key, route);
     }
@@ -93,7 +93,7 @@ export class InternalMux {
     this.#changes?.bump();
     for (const route of own.values()) this.#tableOf(route).delete(route);
     this.#routes.delete(slot);
-    this.#listMembers();
+    this.#listed = undefined;
     return own.size;
   }
 
@@ -229,11 +229,12 @@ export class InternalMux {
 
   /** A packet from the device for many: the row itself serves as one of the copies. */
   #spread(tx: PacketVector, row: number): void {
-    if (this.#members.length === 0) {
+    const members = this.#members();
+    if (members.length === 0) {
       this.#drop(tx, row, DROP_NO_ROUTE);
       return;
     }
-    const first = this.#members[this.#turn % this.#members.length];
+    const first = members[this.#turn % members.length];
     this.#copyToMembers(tx, row, first);
     tx.slot[row] = first;
     tx.fate[row] = FATE_SEAL;
@@ -241,7 +242,7 @@ export class InternalMux {
 
   /** Appends a copy of a row for each peer but `except`, as far as there is room. */
   #copyToMembers(vector: PacketVector, row: number, except: number): void {
-    const members = this.#members;
+    const members = this.#members();
     const start = this.#turn % members.length;
     const length = vector.length[row];
     let copied = 0;
@@ -273,11 +274,13 @@ export class InternalMux {
     own?.delete(key);
     if (own?.size !== 0) return;
     this.#routes.delete(slot);
-    this.#listMembers();
+    this.#listed = undefined;
   }
 
-  #listMembers(): void {
-    this.#members = Uint32Array.from(this.#routes.keys());
+  /** Made for the first packet that needs it: while many clients come, nobody may ask. */
+  #members(): Uint32Array<ArrayBuffer> {
+    this.#listed ??= Uint32Array.from(this.#routes.keys());
+    return this.#listed;
   }
 
   #drop(vector: PacketVector, row: number, code: number): void {

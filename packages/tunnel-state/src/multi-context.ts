@@ -145,12 +145,12 @@ export class MultiContext<Modules> {
   setCommonName(slot: number, commonName: string): readonly MultiInstance<Modules>[] {
     const instance = this.#require(slot);
     this.#forgetName(instance);
-    const others = this.byCommonName(commonName);
+    const others = this.#duplicateCommonNames ? [] : this.byCommonName(commonName);
     instance.commonName = commonName;
     const sharers = this.#byCommonName.get(commonName);
     if (sharers === undefined) this.#byCommonName.set(commonName, new Set([instance]));
     else sharers.add(instance);
-    return this.#duplicateCommonNames ? [] : others;
+    return others;
   }
 
   /** A client is authenticated and has keys: from now on no newcomer can push it out. Again: nothing. */

@@ -19,6 +19,7 @@ import { timerMs } from '../timer-limit.js';
 import { threadedTlsEngines } from '../tls-engines.js';
 import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
+import { keepYoungGenerationSmall } from '../young-generation.js';
 import { clientConfigFrom } from './client-config-dir.js';
 import { collectAlone } from './collect-alone.js';
 import { keepHeapCompact, letHeapGrow } from './compact-heap.js';
@@ -73,6 +74,7 @@ async function serveWith(
   const program = passwordProgram(run, say);
   const rush = new FirstRush({
     begins: () => {
+      keepYoungGenerationSmall();
       restFromOptimising();
       letHeapGrow();
     },
