@@ -21,6 +21,7 @@ import { FatalError, type Run } from './run.js';
 import type { RunningServer } from './server/running-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
+import { letYoungGenerationGrow } from './young-generation.js';
 
 export type { PushUpdateResult, PushUpdateTarget } from './server/push-updates.js';
 export type { RunningServer } from './server/running-server.js';
@@ -210,6 +211,7 @@ async function runOnce(
   hooks: DaemonHooks,
   passedSockets: readonly PassedSocket[],
 ): Promise<SignalInfo | undefined> {
+  if (usesStreams(options)) letYoungGenerationGrow();
   const clock = nodeClock();
   const epoch = Date.now() - clock.now();
   const files = await openStateFiles(options, (line) => log.say(1, line));
@@ -248,6 +250,10 @@ async function runOnce(
     await closeStateFiles(files);
     writer.close();
   }
+}
+
+function usesStreams({ connections, listeners }: Options): boolean {
+  return [...connections, ...listeners].some(({ protocol }) => protocol.transport === 'tcp');
 }
 
 // Of the two roles only that which is played is loaded: modules are most of what a start costs.

@@ -33,7 +33,7 @@ describe('ReceiveBuffers', () => {
     buffers.add(other.link);
     for (let clients = 1; clients <= 20; clients += 1) buffers.connected(clients);
     for (let clients = 19; clients >= 0; clients -= 1) buffers.connected(clients);
-    expect(one.asked).toEqual([256, 512, 1024, 512, 256, 224]);
+    expect(one.asked).toEqual([256, 512, 1024, 512, 256, 208]);
     expect(other.asked).toEqual(one.asked);
   });
 

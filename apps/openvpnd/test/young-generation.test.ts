@@ -10,7 +10,7 @@ async function growth(before: string): Promise<number> {
     import { getHeapSpaceStatistics } from 'node:v8';
     import { once } from 'node:events';
     import { Worker } from 'node:worker_threads';
-    import { keepYoungGenerationSmall } from '${program}';
+    import { keepYoungGenerationSmall, letYoungGenerationGrow } from '${program}';
     const thread = () => once(new Worker('', { eval: true }), 'exit');
     const size = () => getHeapSpaceStatistics().find((one) => one.space_name === 'new_space').space_size;
     ${before}
@@ -32,6 +32,10 @@ const WITH_BOTH_HALVES = 2;
 test('the young generation keeps its size, where it would grow', async () => {
   expect(await growth('keepYoungGenerationSmall();')).toBeLessThanOrEqual(WITH_BOTH_HALVES);
   expect(await growth('')).toBeGreaterThan(WITH_BOTH_HALVES);
+});
+
+test('it grows again where it is let', async () => {
+  expect(await growth('keepYoungGenerationSmall(); letYoungGenerationGrow();')).toBeGreaterThan(WITH_BOTH_HALVES);
 });
 
 /** That of Node.js 20; that of Node.js 24 does not forget. */

@@ -21,7 +21,7 @@ export interface UdpLinkOptions {
 /** What may wait in a UDP socket to be sent: a TCP stream through the tunnel is not to lose packets on the machine that it comes from. */
 export const UDP_SEND_BUFFER_BYTES: number = 4 * 1024 * 1024;
 /**
- * What may wait in a UDP socket to be received: a little more than Linux gives without privileges, two milliseconds at a gigabit a second. A TCP stream through the tunnel
+ * What may wait in a UDP socket to be received: what Linux gives to anybody (`net.core.rmem_max`), nearly two milliseconds at a gigabit a second. A TCP stream through the tunnel
  * fills it whatever its size, and everybody else's packets wait behind it. A server does well to make it larger for many clients (`resizeBuffers`).
  */
-export const UDP_RECEIVE_BUFFER_BYTES: number = 224 * 1024;
+export const UDP_RECEIVE_BUFFER_BYTES: number = 208 * 1024;

@@ -68,7 +68,7 @@ export const LINK_VECTOR: { readonly capacity: number; readonly arenaBytes: numb
 };
 
 /** UDP_RECEIVE_BUFFER_BYTES and UDP_SEND_BUFFER_BYTES of the port, which brings types alone here; the tests hold them together. */
-const RECEIVE_BUFFER_BYTES = 224 * 1024;
+const RECEIVE_BUFFER_BYTES = 208 * 1024;
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /**

@@ -74,7 +74,7 @@ async function serveWith(
   const program = passwordProgram(run, say);
   const rush = new FirstRush({
     begins: () => {
-      keepYoungGenerationSmall();
+      if (listeners.every(({ protocol }) => protocol.transport === 'udp')) keepYoungGenerationSmall();
       restFromOptimising();
       letHeapGrow();
     },
