@@ -10,7 +10,7 @@ export function keepYoungGenerationSmall(): void {
 
 /**
  * Has the young generation grow at once to what a program with many modules comes to by itself. For streams: their bytes come in memory that is collected, and with a
- * small young generation so often that a quarter of the throughput was lost.
+ * small young generation so often that a fifth of the throughput was lost.
  */
 export function letYoungGenerationGrow(): void {
   setFlagsFromString('--semi-space-growth-factor=8');
