@@ -21,7 +21,7 @@ import { FatalError, type Run } from './run.js';
 import type { RunningServer } from './server/running-server.js';
 import { namedSources } from './tls-engines.js';
 import { versionLines } from './version.js';
-import { letYoungGenerationGrow } from './young-generation.js';
+import { letYoungGenerationGrow, usesStreams } from './young-generation.js';
 
 export type { PushUpdateResult, PushUpdateTarget } from './server/push-updates.js';
 export type { RunningServer } from './server/running-server.js';
@@ -250,10 +250,6 @@ async function runOnce(
     await closeStateFiles(files);
     writer.close();
   }
-}
-
-function usesStreams({ connections, listeners }: Options): boolean {
-  return [...connections, ...listeners].some(({ protocol }) => protocol.transport === 'tcp');
 }
 
 // Of the two roles only that which is played is loaded: modules are most of what a start costs.

@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import type { Options } from '@openvpnd/config';
 
 /**
  * Has V8 leave the young generation at the size that it has, a mebibyte at the start of a process: to collect it takes the longer the larger it is, some of what a handshake
@@ -14,4 +15,9 @@ export function keepYoungGenerationSmall(): void {
  */
 export function letYoungGenerationGrow(): void {
   setFlagsFromString('--semi-space-growth-factor=8');
+}
+
+/** Whether {@link letYoungGenerationGrow} is for these options: a connection, or what a listener accepts, is a stream. */
+export function usesStreams({ connections, listeners }: Pick<Options, 'connections' | 'listeners'>): boolean {
+  return [...connections, ...listeners].some(({ protocol }) => protocol.transport === 'tcp');
 }

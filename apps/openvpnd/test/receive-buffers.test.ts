@@ -37,6 +37,16 @@ describe('ReceiveBuffers', () => {
     expect(other.asked).toEqual(one.asked);
   });
 
+  test('asks a socket that is opened late for what the others have, and one without need for nothing', () => {
+    const buffers = new ReceiveBuffers();
+    const [early, late] = [socket(), socket()];
+    buffers.add(early.link);
+    expect(early.asked).toEqual([]);
+    buffers.connected(8);
+    buffers.add(late.link);
+    expect([early.asked, late.asked]).toEqual([[512], [512]]);
+  });
+
   test('leaves a socket alone that was not added, and one without buffers of its own', () => {
     const buffers = new ReceiveBuffers();
     const own = socket();

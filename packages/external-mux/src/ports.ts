@@ -59,7 +59,7 @@ export interface LinkSocket {
   setNoDelay?(): void;
   /** Sizes of the system's buffers in bytes, for links that have any of their own. */
   bufferBytes?(): { readonly receive: number; readonly send: number };
-  /** Asks the system for other sizes (`sndbuf`, `rcvbuf` of a server's push); it may grant less, or nothing. */
+  /** Asks the system for other sizes (`sndbuf`, `rcvbuf` of a server's push, more clients); it may grant less, or nothing. */
   resizeBuffers?(sizes: BufferSizes): void;
   /** Idempotent. */
   close(): void;

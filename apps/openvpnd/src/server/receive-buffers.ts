@@ -18,9 +18,10 @@ export class ReceiveBuffers {
   readonly #links: LinkSocket[] = [];
   #bytes: number = receiveBufferBytes(0);
 
-  /** A socket of which `rcvbuf` says nothing. */
+  /** A socket of which `rcvbuf` says nothing, open with the size for one client. Others may have brought clients before. */
   add(link: LinkSocket): void {
     this.#links.push(link);
+    if (this.#bytes !== receiveBufferBytes(0)) this.#resize(link);
   }
 
   /** So many clients are connected now. */
@@ -28,6 +29,10 @@ export class ReceiveBuffers {
     const bytes = receiveBufferBytes(clients);
     if (bytes === this.#bytes) return;
     this.#bytes = bytes;
-    for (const link of this.#links) link.resizeBuffers?.({ receiveBufferBytes: bytes });
+    for (const link of this.#links) this.#resize(link);
+  }
+
+  #resize(link: LinkSocket): void {
+    link.resizeBuffers?.({ receiveBufferBytes: this.#bytes });
   }
 }

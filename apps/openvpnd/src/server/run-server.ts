@@ -19,7 +19,7 @@ import { timerMs } from '../timer-limit.js';
 import { threadedTlsEngines } from '../tls-engines.js';
 import { TunnelDriver } from '../tunnel-driver.js';
 import { versionLines } from '../version.js';
-import { keepYoungGenerationSmall } from '../young-generation.js';
+import { keepYoungGenerationSmall, usesStreams } from '../young-generation.js';
 import { clientConfigFrom } from './client-config-dir.js';
 import { collectAlone } from './collect-alone.js';
 import { keepHeapCompact, letHeapGrow } from './compact-heap.js';
@@ -74,7 +74,7 @@ async function serveWith(
   const program = passwordProgram(run, say);
   const rush = new FirstRush({
     begins: () => {
-      if (listeners.every(({ protocol }) => protocol.transport === 'udp')) keepYoungGenerationSmall();
+      if (!usesStreams(options)) keepYoungGenerationSmall();
       restFromOptimising();
       letHeapGrow();
     },
