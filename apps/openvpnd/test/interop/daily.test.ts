@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab, labReady, PATIENCE_MS, ping, type RunningProcess } from '@openvpnd/testkit/node';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -86,8 +86,8 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
           );
           server[program + version] = masked(ofServer);
           client[program + version] = masked(await soon(own, /TUN\/TAP write bytes,252/));
-          expect(masked(await statistics(running))).toBe(server[program + version]);
-          expect(masked(await statistics(peer))).toBe(client[program + version]);
+          expect(masked(await statistics(running, file))).toBe(server[program + version]);
+          expect(masked(await statistics(peer, own))).toBe(client[program + version]);
           peer.signal('SIGTERM');
           await peer.waitForEnd();
           await running.stop();
@@ -215,11 +215,15 @@ describe.skipIf(!ready)('what a server in daily use is configured with', () => {
     }));
 });
 
-/** What SIGUSR2 makes a program print, without times. */
-async function statistics(running: RunningProcess): Promise<string> {
+/**
+ * What SIGUSR2 makes a program print, without times. Returns once it has written its status again: after the last line OpenVPN still has to put the
+ * signal away, and puts away with it one that comes meanwhile.
+ */
+async function statistics(running: RunningProcess, statusFile: string): Promise<string> {
   const from = running.lines.length;
   running.signal('SIGUSR2');
   await running.waitForLine(/END$/, PATIENCE_MS, from);
+  await rewritten(statusFile);
   const lines = running.lines.slice(from).map((line) => line.replace(/^\d{4}-\d\d-\d\d [\d:]{8} (us=\d+ )?/, ''));
   return `${lines.filter((line) => !line.startsWith('event_wait')).join('\n')}\n`;
 }
@@ -238,6 +242,16 @@ function masked(text: string): string {
     .replace(/\b1\d{9}\b/g, 'TIME')
     .replace(/(10\.77\.\d+\.\d+):\d+/g, '$1:P')
     .replace(/(?<=[,\t])[1-9]\d{2,4}(?=[,\t\n])/g, 'BYTES');
+}
+
+/** Waits until a file is written that is written once a second. */
+async function rewritten(file: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  const before = statSync(file).mtimeMs;
+  while (statSync(file).mtimeMs === before) {
+    if (performance.now() > deadline) throw new Error(`${file} is not written again`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** Waits until a status file says what it will, and gives it whole: it is written once a second, and may be read half written. */
