@@ -1,8 +1,12 @@
 export {
+  AT_ONCE_MS,
   DEVICE_VECTORS_PER_TURN,
   EventLoop,
   type EventLoopCounters,
   type EventLoopOptions,
+  HOLD_OFF_BELOW_PACKETS,
+  HOLD_OFF_FROM_PACKETS,
+  HOLD_OFF_MICROSECONDS,
   LINK_VECTORS_PER_TURN,
   VECTOR_ROWS,
 } from './event-loop.js';

@@ -144,6 +144,8 @@ export class TestDevice implements TunDevice {
   readonly name = 'tun9';
   readonly inbox: number[] = [];
   readonly written: number[] = [];
+  /** Packets that each row is. */
+  segments = 1;
   writes = 0;
   paused = false;
   readiness: DeviceReadiness | undefined;
@@ -156,6 +158,7 @@ export class TestDevice implements TunDevice {
       added += 1;
       tx.bytes[tx.offset[row]] = this.inbox.shift() as number;
       tx.length[row] = 1;
+      tx.segments[row] = this.segments;
       tx.fate[row] = FATE_INNER;
     }
     return added;

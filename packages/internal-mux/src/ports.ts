@@ -22,6 +22,11 @@ export interface TunDevice {
   /** Writes each row with fate TO_DEVICE and marks it DROPPED. What the device refuses is lost and counted. */
   writeBatch(rx: PacketVector): void;
   watch(readiness: DeviceReadiness): void;
+  /**
+   * Lets packets gather: blocks the thread for so many microseconds, somewhat longer, or less when a signal comes. For a reader to whom small packets come
+   * so fast that the turns cost more than the packets do. Devices that block nobody, or that gather by themselves, do without.
+   */
+  holdOff?(microseconds: number): void;
   /** Stops reading until `resume`: back-pressure from a full link. */
   pause(): void;
   resume(): void;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "coalesce.h"
@@ -279,6 +280,18 @@ static enum pio_arrival read_into_row(struct pio_port *port, struct pio_filling 
   return ARRIVED;
 }
 
+/* tunHoldOff(microseconds): returns when they are over, or a signal came */
+static napi_value tun_hold_off(napi_env napi, napi_callback_info info) {
+  struct pio_env *env;
+  napi_value arguments[1];
+  uint32_t microseconds;
+  if (!pio_arguments(napi, info, 1, arguments, &env) || !pio_uint32(napi, arguments[0], &microseconds)) return NULL;
+  if (microseconds >= 1000000) return pio_bug(napi, "not less than a second");
+  const struct timespec time = {.tv_sec = 0, .tv_nsec = (long)microseconds * 1000};
+  nanosleep(&time, NULL);
+  return NULL;
+}
+
 /* tunRead(port, vector, count): rows added, or -errno when the device is gone */
 static napi_value tun_read(napi_env napi, napi_callback_info info) {
   struct pio_env *env;
@@ -420,4 +433,5 @@ static napi_value tun_gather(napi_env napi, napi_callback_info info) {
 const pio_function pio_tun_functions[] = {{"tunOpen", tun_open},       {"tunAttach", tun_attach},
                                           {"tunOffload", tun_offload}, {"tunPersist", tun_persist},
                                           {"tunRead", tun_read},       {"tunWrite", tun_write},
-                                          {"tunGather", tun_gather},   {NULL, NULL}};
+                                          {"tunGather", tun_gather},   {"tunHoldOff", tun_hold_off},
+                                          {NULL, NULL}};

