@@ -22,7 +22,7 @@ import { versionLines } from '../version.js';
 import { keepYoungGenerationSmall, usesStreams } from '../young-generation.js';
 import { clientConfigFrom } from './client-config-dir.js';
 import { collectAlone } from './collect-alone.js';
-import { keepHeapCompact, letHeapGrow } from './compact-heap.js';
+import { keepHeapCompact, leaveRoomForRush, letHeapGrow } from './compact-heap.js';
 import { composeServer } from './compose-server.js';
 import { FirstRush } from './first-rush.js';
 import { openListeners } from './open-listeners.js';
@@ -45,6 +45,7 @@ export async function runServer(
   started?: (server: RunningServer) => void,
 ): Promise<SignalInfo> {
   keepHeapCompact();
+  leaveRoomForRush();
   collectAlone();
   lowerHelperThreads();
   const engines = threadedTlsEngines(run.options);
