@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util';
 import { Lab, median, ping, startPing } from '../packages/testkit/dist/node/index.js';
 import { contenders, SHARED_OPTIONS, startCrowd, startServer } from './crowd-server.mjs';
-import { cpuSeconds, residentBytes } from './process-figures.mjs';
+import { cpuSeconds, residentBytes, stolenSeconds } from './process-figures.mjs';
 import { requireTools } from './programs.mjs';
 import { writeResults } from './results.mjs';
 
@@ -65,12 +65,14 @@ async function measure(contender) {
     const cpuBefore = cpuSeconds(server.pid);
     const file = await server.clientFile('crowd', network.addressesOf(place).ipv4);
     const pinging = startPing(guest, TARGET, { interval: PING_INTERVAL_SECONDS });
+    const stolenBefore = stolenSeconds();
     const { running: crowdRunning, connected } = await startCrowd(crowd, values.node, file, {
       count: clients,
       atOnce,
       nice,
     });
     const cpu = cpuSeconds(server.pid) - cpuBefore;
+    const stolen = stolenSeconds() - stolenBefore;
     const storm = await pinging.finish();
     const times = [...storm.timesMs].sort((a, b) => a - b);
     const residentAfter = residentBytes(server.pid);
@@ -84,6 +86,8 @@ async function measure(contender) {
       stormMs: storm.medianMs,
       storm99Ms: times[Math.floor(times.length * 0.99)],
       stormMaxMs: times.at(-1),
+      // With much of this no ping says anything of a server.
+      stolenMs: Math.round(stolen * 1000),
       stormLost: storm.sent - storm.received,
       residentKiBPerClient: (residentAfter - residentBefore) / clients / 1024,
     };
