@@ -223,8 +223,8 @@ async function statistics(running: RunningProcess, statusFile: string): Promise<
   const from = running.lines.length;
   running.signal('SIGUSR2');
   await running.waitForLine(/END$/, PATIENCE_MS, from);
-  await rewritten(statusFile);
   const lines = running.lines.slice(from).map((line) => line.replace(/^\d{4}-\d\d-\d\d [\d:]{8} (us=\d+ )?/, ''));
+  await rewritten(statusFile);
   return `${lines.filter((line) => !line.startsWith('event_wait')).join('\n')}\n`;
 }
 
