@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 
 /** Who one end is, in PEM. */
 export interface Identity {
@@ -68,11 +68,21 @@ export function clientConfig(settings: ClientSettings): string {
   ]);
 }
 
-/** Writes a configuration, readable by its owner only since it holds a private key; gives its path. */
+/**
+ * Writes a configuration, readable by its owner only since it holds a private key; gives its path. Where `name` is taken, the new file gets a number
+ * (`client.conf`, `client-2.conf`, …): whoever was started with the other file may still be about to read it.
+ */
 export function writeConfig(directory: string, name: string, config: string): string {
-  const path = join(directory, name);
-  writeFileSync(path, config, { mode: 0o600 });
-  return path;
+  const { name: stem, ext } = parse(name);
+  for (let number = 1; ; number++) {
+    const path = join(directory, number === 1 ? name : `${stem}-${number}${ext}`);
+    try {
+      writeFileSync(path, config, { mode: 0o600, flag: 'wx' });
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
 }
 
 function shared({ identity, device, ciphers, extra }: EndSettings): (string | undefined)[] {
