@@ -381,6 +381,22 @@ describe.skipIf(!ready)('bad input', () => {
         expect(running.countLines(STACK_TRACE)).toBe(0);
       });
     }
+
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      test(`${signal} again and again, until it is gone`, async () => {
+        const directory = workplace();
+        writeFileSync(join(directory, 'good.conf'), client());
+        const running = place.start(process.execPath, [DAEMON, '--config', 'good.conf'], { cwd: directory });
+        await running.waitForLine(/link remote/, END_TIMEOUT_MS);
+        const deadline = performance.now() + END_TIMEOUT_MS;
+        while (running.end === undefined && performance.now() < deadline) {
+          for (const one of [signal, 'SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) running.signal(one);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        expect(running.end).toEqual({ status: 0, signal: null });
+        expect(running.countLines(/received, process exiting/)).toBe(1);
+      });
+    }
   });
 });
 
