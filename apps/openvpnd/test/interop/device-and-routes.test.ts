@@ -6,13 +6,13 @@ import { Site, TestPki, UP, UP_TIMEOUT_MS } from './tunnel-lab.js';
 
 const ready = labReady('openvpn', 'ping');
 
-/** The routes of a place, both families, in a stable order. */
+/** The routes of a place, both families, in a stable order; but not those of the link-local addresses of its cables, which come when they like. */
 async function routesOf(place: LabNamespace): Promise<string> {
   const shown = [await place.ip('-4', 'route'), await place.ip('-6', 'route')].join('\n');
   return shown
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !line.startsWith('fe80::/64 dev eth'))
     .sort()
     .join('\n');
 }

@@ -78,7 +78,8 @@ describe.skipIf(!ready)('packets that come twice, late or damaged', () => {
     test(`${who}: what is late by less than replay-window is taken, by more refused`, () =>
       Lab.use(async (lab) => {
         const wide = await through(lab, pair, ['late', '10', '5'], ['replay-window 8']);
-        expect(wide.received).toBeGreaterThanOrEqual(39);
+        // All forty, as a rule. If what is late were refused, seven would be missing, as below: four requests and three replies.
+        expect(wide.received).toBeGreaterThanOrEqual(38);
         expect(wide.server.countLines(REPLAY) + wide.client.countLines(REPLAY)).toBe(0);
       }).then(() =>
         Lab.use(async (lab) => {

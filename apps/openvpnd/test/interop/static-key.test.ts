@@ -47,15 +47,16 @@ class Points {
     });
   }
 
-  /** Pings make the one who calls heard, and the tunnel come up at both ends. */
+  /** An end is up once it has heard the other one, and nobody says anything of himself but pings. */
   start(role: Role, program: Program, extra: readonly string[], family: 4 | 6 = 4): RunningProcess {
     const { ipv4, ipv6 } = this.addresses.waiting;
-    const calls = [`remote ${family === 6 ? ipv6 : ipv4}`, 'ping 1', 'ping-restart 60'];
+    const calls = [`remote ${family === 6 ? ipv6 : ipv4}`, 'ping-restart 60'];
     const other = role === 'waiting' ? 'calling' : 'waiting';
     const config = [
       'dev tun',
       `ifconfig ${INNER[role]} ${INNER[other]}`,
       'verb 4',
+      'ping 1',
       ...(role === 'calling' ? calls : []),
       ...extra,
     ];

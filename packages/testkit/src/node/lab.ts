@@ -12,6 +12,8 @@ import {
 
 /** A bound for the small commands that set a lab up; they take milliseconds. */
 const SETUP_TIMEOUT_MS = PATIENCE_MS;
+/** How often an interface asks for IPv6 routers when it comes up; interfaces that are made later take it over. */
+const ROUTER_SOLICITATIONS = '/proc/sys/net/ipv6/conf/default/router_solicitations';
 /** What a process has for its end when the lab closes: nobody looks at it any more. */
 const CLOSE_GRACE_MS = 3000;
 
@@ -154,12 +156,19 @@ export class Lab {
     }
   }
 
-  /** A new, empty network namespace with its loopback up. */
+  /**
+   * A new, empty network namespace with its loopback up.
+   *
+   * Its interfaces ask for no IPv6 routers. They would do so when they come up, about 4 and 12 seconds later and so on, and servers pass on to all clients what
+   * their device sends to a group: packets and bytes that a test counts would not be those of the test alone. Where /proc/sys cannot be written
+   * (some containers) they ask all the same.
+   */
   async namespace(name: string): Promise<LabNamespace> {
     const holder = await HolderProcess.start(name);
     this.#holders.push(holder);
     const namespace = new LabNamespace(this, name, holder);
     await namespace.ip('link', 'set', 'lo', 'up');
+    await namespace.run('sh', ['-c', `echo 0 > ${ROUTER_SOLICITATIONS}`], SETUP_TIMEOUT_MS);
     return namespace;
   }
 
