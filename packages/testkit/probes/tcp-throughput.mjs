@@ -1,9 +1,10 @@
-// One TCP stream with nothing but Node: `receive ADDRESS PORT` or `send ADDRESS PORT SECONDS`.
+// One TCP stream with nothing but Node: `receive ADDRESS PORT` or `send ADDRESS PORT SECONDS BYTES`.
 // The receiver prints `listening`, then, when the stream ends, one line of JSON: {"bytes": …, "seconds": …}.
+// The sender prints `sending`; it sends for so long and at least so much, or, with `-` for SECONDS, until SIGTERM.
 
 import { connect, createServer } from 'node:net';
 
-const [role, address, port, seconds] = process.argv.slice(2);
+const [role, address, port, seconds, bytes] = process.argv.slice(2);
 
 if (role === 'receive') {
   const server = createServer((socket) => {
@@ -23,16 +24,23 @@ if (role === 'receive') {
 } else {
   const chunk = Buffer.alloc(256 * 1024, 'openvpnd ');
   const socket = connect({ host: address, port: Number(port) });
-  let stopping = false;
+  let written = 0;
+  let isTimeUp = false;
   const pump = () => {
-    if (stopping) return;
-    while (socket.write(chunk));
+    while (!isTimeUp || written < Number(bytes)) {
+      written += chunk.length;
+      if (!socket.write(chunk)) return;
+    }
+    socket.end();
+  };
+  const stop = () => {
+    isTimeUp = true;
+    if (written >= Number(bytes)) socket.end();
   };
   socket.on('connect', () => {
-    setTimeout(() => {
-      stopping = true;
-      socket.end();
-    }, Number(seconds) * 1000);
+    if (seconds === '-') process.on('SIGTERM', stop);
+    else setTimeout(stop, Number(seconds) * 1000);
+    process.stdout.write('sending\n');
     pump();
   });
   socket.on('drain', pump);

@@ -3,6 +3,9 @@
 
 import { createSocket } from 'node:dgram';
 
+/** What has not come back so long after the last was sent is lost. */
+const LATE_MS = 5000;
+
 const [role, address, port, count, interval] = process.argv.slice(2);
 const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
 
@@ -12,13 +15,20 @@ if (role === 'serve') {
 } else {
   const started = new Map();
   const timesMs = [];
+  let sent = 0;
+  let lastWait;
+  const finish = () => {
+    clearTimeout(lastWait);
+    process.stdout.write(`${JSON.stringify({ sent, timesMs })}\n`);
+    socket.close();
+  };
   socket.on('message', (message) => {
     const start = started.get(message.toString());
     if (start !== undefined) timesMs.push(Number(process.hrtime.bigint() - start) / 1e6);
     started.delete(message.toString());
+    if (lastWait !== undefined && started.size === 0) finish();
   });
   socket.on('error', () => {});
-  let sent = 0;
   const timer = setInterval(() => {
     if (sent < Number(count)) {
       const name = String(sent++);
@@ -27,10 +37,7 @@ if (role === 'serve') {
       return;
     }
     clearInterval(timer);
-    // The last answers may still be under way.
-    setTimeout(() => {
-      process.stdout.write(`${JSON.stringify({ sent, timesMs })}\n`);
-      socket.close();
-    }, 500);
+    if (started.size === 0) finish();
+    else lastWait = setTimeout(finish, LATE_MS);
   }, Number(interval));
 }

@@ -1,4 +1,4 @@
-import { RunningProcess, runToEnd } from '@openvpnd/testkit/node';
+import { PATIENCE_MS, RunningProcess, runToEnd } from '@openvpnd/testkit/node';
 import { describe, expect, test } from 'vitest';
 
 describe('RunningProcess', () => {
@@ -35,9 +35,11 @@ describe('RunningProcess', () => {
   });
 
   test('an earlier line is not taken for a later one', async () => {
-    const running = new RunningProcess('sh', ['-c', 'echo tick; sleep 0.2; echo tick; exec cat >/dev/null']);
-    await running.waitForLine(/tick/, 5000);
-    await running.waitForLine(/tick/, 5000, running.lines.length);
+    const running = new RunningProcess('sh', ['-c', 'trap "echo tick" USR1; echo tick; while :; do sleep 0.05; done']);
+    await running.waitForLine(/tick/);
+    const later = running.waitForLine(/tick/, PATIENCE_MS, running.lines.length);
+    running.signal('SIGUSR1');
+    await later;
     expect(running.countLines(/tick/)).toBe(2);
     await running.stop();
   });

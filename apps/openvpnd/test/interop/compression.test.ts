@@ -108,7 +108,9 @@ describe.skipIf(!ready)('compression framings', () => {
         const site = await Site.create(lab, tls);
         await site.startServer(pair.server, ['comp-lzo no']);
         await site.connectClient(pair.client);
-        expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3, interval: 0.01 })).received).toBe(0);
+        expect(
+          (await ping(site.clientPlaces[0], '10.8.0.1', { count: 3, interval: 0.01, patienceMs: 2000 })).received,
+        ).toBe(0);
       }));
   }
 

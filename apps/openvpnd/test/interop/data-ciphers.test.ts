@@ -61,7 +61,9 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
         const site = await Site.create(lab, tls, { ciphers: ['AES-256-CBC'] });
         const server = await site.startServer(pair.server, ['auth SHA256']);
         const client = await site.connectClient(pair.client, 0, ['auth SHA1']);
-        expect((await ping(site.clientPlaces[0], '10.8.0.1', { count: 3, interval: 0.01 })).received).toBe(0);
+        expect(
+          (await ping(site.clientPlaces[0], '10.8.0.1', { count: 3, interval: 0.01, patienceMs: 2000 })).received,
+        ).toBe(0);
         await server.waitForLine(/Authenticate\/Decrypt packet error: packet HMAC authentication failed/);
         const ours = pair.server === 'openvpnd' ? server : client;
         await ours.waitForLine(/WARNING: 'auth' is used inconsistently, local='auth SHA\d+', remote='auth SHA\d+'/);

@@ -28,8 +28,9 @@ const CHOICES: readonly { choice: string; line: RegExp }[] = [
   { choice: 'no-flows', line: /^.*data path: native, tso(\+uso)?, gso\/gro, aead .*, no flows$/ },
 ];
 
-/** A stream that loses packets in every burst does not get here in half a second. */
-const LIVELY_BYTES = 1_000_000;
+/** A stream that loses packets in every burst needs longer for so much; any other a second at most, where the machine does not rest meanwhile. */
+const LIVELY_BYTES = 8_000_000;
+const LIVELY_SECONDS = 8;
 
 describe.skipIf(!ready)('streams', () => {
   let tls: TestPki;
@@ -40,10 +41,11 @@ describe.skipIf(!ready)('streams', () => {
   /** Both directions, one after the other. */
   async function expectLively(site: Site): Promise<void> {
     const [place] = site.clientPlaces;
-    const up = await tcpThroughput(place, site.serverPlace, '10.8.0.1', { seconds: 0.5 });
-    const down = await tcpThroughput(site.serverPlace, place, await site.tunnelAddress(0, 4), { seconds: 0.5 });
-    expect(up.bytes).toBeGreaterThan(LIVELY_BYTES);
-    expect(down.bytes).toBeGreaterThan(LIVELY_BYTES);
+    const settings = { seconds: 0.5, bytes: LIVELY_BYTES };
+    const up = await tcpThroughput(place, site.serverPlace, '10.8.0.1', settings);
+    const down = await tcpThroughput(site.serverPlace, place, await site.tunnelAddress(0, 4), settings);
+    expect(up.seconds).toBeLessThan(LIVELY_SECONDS);
+    expect(down.seconds).toBeLessThan(LIVELY_SECONDS);
   }
 
   for (const pair of PAIRS) {

@@ -24,6 +24,7 @@ export {
   ping,
   startPing,
   type ThroughputResult,
+  type ThroughputSettings,
   tcpThroughput,
   udpEcho,
 } from './probes.js';

@@ -25,26 +25,32 @@ export interface PingSettings {
   readonly interval?: number;
   /** Bytes of payload; 56 when absent. */
   readonly size?: number;
+  /** How long replies that do not come are waited for, in milliseconds; 5000 when absent. Less saves time where none is expected. */
+  readonly patienceMs?: number;
 }
 
-/** A reply that comes later is lost. */
-const LATE_MS = 2000;
+/** A reply that has not come when nothing has come for so long is lost: a busy machine may rest for seconds. */
+const SILENCE_MS = 5000;
+/** A reply that comes so long after that of a later request is lost: there is nothing on the way that would keep it. */
+const OVERTAKEN_MS = 2000;
 
-/** Pings from inside `from` (iputils) and gives the times. Replies that are late by more than two seconds count as lost. */
+/** Pings from inside `from` (iputils) and gives the times. */
 export async function ping(from: LabNamespace, target: string, settings: PingSettings = {}): Promise<EchoResult> {
   const { count = 5, interval = 0.2 } = settings;
   const pings = startPing(from, target, { ...settings, interval });
   // Not `-c`: ping would wait no longer for the last reply than the interval, which a busy machine exceeds.
-  return await pings.finish(count, count * interval * 1000 + LATE_MS);
+  return await pings.finish(count, count * interval * 1000);
 }
 
 /** A ping that runs until {@link ContinuousPing.finish}. */
 export class ContinuousPing {
   readonly #running: RunningProcess;
+  readonly #patienceMs: number;
 
   /** @internal Made by {@link startPing}. */
-  constructor(running: RunningProcess) {
+  constructor(running: RunningProcess, patienceMs: number = SILENCE_MS) {
     this.#running = running;
+    this.#patienceMs = patienceMs;
   }
 
   /** Resolves at the next reply; rejects after `timeoutMs`. */
@@ -57,42 +63,47 @@ export class ContinuousPing {
     const from = this.#running.lines.length;
     this.#running.signal('SIGQUIT');
     const [, sent] = await this.#running.waitForLine(/\d+\/(\d+) packets, /, PATIENCE_MS, from);
-    return await this.#settle(Number(sent), LATE_MS);
+    return await this.#settle(Number(sent), 0);
   }
 
-  /** Ends it and gives what became of all requests, or of the first `count`. */
-  async finish(count?: number, waitMs: number = LATE_MS): Promise<EchoResult> {
-    const result = count === undefined ? await this.count() : await this.#settle(count, waitMs);
+  /** Ends it and gives what became of all requests, or of the first `count`, which may need `sendMs` to be sent. */
+  async finish(count?: number, sendMs: number = 0): Promise<EchoResult> {
+    const result = count === undefined ? await this.count() : await this.#settle(count, sendMs);
     this.#running.signal('SIGINT');
     await this.#running.waitForEnd();
     return result;
   }
 
   /**
-   * Waits until the first `sent` requests are answered, or those that are not are late: a later one was answered two seconds ago, or
-   * nothing comes any more for so long (for `waitMs` at first: the requests may still have to be sent).
+   * Waits until the first `sent` requests are answered, or those that are not are lost: a later one was answered a while ago, or nothing
+   * comes any more (from `sendMs` on: the requests may still have to be sent).
    */
-  async #settle(sent: number, waitMs: number): Promise<EchoResult> {
+  async #settle(sent: number, sendMs: number): Promise<EchoResult> {
     const times = new Map<number, number>();
-    let deadline = performance.now() + waitMs;
+    let deadline = performance.now() + sendMs + this.#patienceMs;
     let overtaken = false;
+    const { lines } = this.#running;
     for (let read = 0; ; ) {
-      const { lines } = this.#running;
       for (; read < lines.length; read += 1) {
         const match = /icmp_seq=(\d+).* time=([\d.]+) ms/.exec(lines[read] ?? '');
         if (match === null) continue;
-        const late = performance.now() + LATE_MS;
         if (Number(match[1]) <= sent) {
           times.set(Number(match[1]), Number(match[2]));
-          if (!overtaken) deadline = Math.max(deadline, late);
+          if (!overtaken) deadline = Math.max(deadline, performance.now() + this.#patienceMs);
         } else if (!overtaken) {
           overtaken = true;
-          deadline = late;
+          deadline = performance.now() + OVERTAKEN_MS;
         }
       }
+      if (times.size >= sent || this.#running.end !== undefined) break;
       const left = deadline - performance.now();
-      if (times.size >= sent || left <= 0 || this.#running.end !== undefined) break;
-      await this.#running.waitForLine(/./, left, read).catch(() => {});
+      if (left > 0) {
+        await this.#running.waitForLine(/./, left, read).catch(() => {});
+        continue;
+      }
+      // It may be this process that has rested: what has come meanwhile is read in the next turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (lines.length === read) break;
     }
     const timesMs = [...times.values()];
     return { sent, received: times.size, timesMs, medianMs: median(timesMs) };
@@ -101,7 +112,8 @@ export class ContinuousPing {
 
 /** Starts a ping without an end inside `from`; `interval` 0.05 when absent. */
 export function startPing(from: LabNamespace, target: string, settings: PingSettings = {}): ContinuousPing {
-  return new ContinuousPing(from.start('ping', pingArguments(target, { interval: 0.05, ...settings })));
+  const running = from.start('ping', pingArguments(target, { interval: 0.05, ...settings }));
+  return new ContinuousPing(running, settings.patienceMs);
 }
 
 /** Round trips over UDP with an echo server inside `to`, for machines without ping. `target` is an address of `to`. */
@@ -125,25 +137,42 @@ export async function udpEcho(
   }
 }
 
-/** One TCP stream from `from` to `target`, an address of `to`, for `seconds`; both ends are Node. */
+/** Settings of {@link tcpThroughput}. */
+export interface ThroughputSettings {
+  /** How long it goes on; 3 when absent. */
+  readonly seconds?: number;
+  /** How much is sent at least, in bytes, however long that takes (but for half a minute more). */
+  readonly bytes?: number;
+  /** Instead of `seconds` and `bytes`: it goes on until this is settled. A rejection is passed on. */
+  readonly until?: Promise<unknown>;
+  readonly port?: number;
+}
+
+/** One TCP stream from `from` to `target`, an address of `to`; both ends are Node. */
 export async function tcpThroughput(
   from: LabNamespace,
   to: LabNamespace,
   target: string,
-  settings: { readonly seconds?: number; readonly port?: number } = {},
+  settings: ThroughputSettings = {},
 ): Promise<ThroughputResult> {
-  const { seconds = 3, port = 40_006 } = settings;
+  const { seconds = 3, bytes = 0, until, port = 40_006 } = settings;
   const receiver = to.start(process.execPath, [probe('tcp-throughput'), 'receive', target, String(port)]);
+  let sender: RunningProcess | undefined;
   try {
     await receiver.waitForLine(/^listening$/);
-    const args = [probe('tcp-throughput'), 'send', target, String(port), String(seconds)];
-    const sender = await from.run(process.execPath, args, seconds * 1000 + 30_000);
-    if (sender.status !== 0) throw new Error(`tcp stream to ${target}: ${sender.output}`);
+    const limits = until === undefined ? [String(seconds), String(bytes)] : ['-', '0'];
+    sender = from.start(process.execPath, [probe('tcp-throughput'), 'send', target, String(port), ...limits]);
+    if (until !== undefined) {
+      await Promise.all([sender.waitForLine(/^sending$/), Promise.race([until, sender.ended])]);
+      sender.signal('SIGTERM');
+    }
+    const { status } = await sender.waitForEnd((until === undefined ? seconds * 1000 : 0) + 30_000);
+    if (status !== 0) throw new Error(`tcp stream to ${target}: ${sender.tail()}`);
     const [line] = await receiver.waitForLine(/^\{.*\}$/, 30_000);
     const result = JSON.parse(line) as { bytes: number; seconds: number };
     return { ...result, megabitsPerSecond: (result.bytes * 8) / result.seconds / 1e6 };
   } finally {
-    await receiver.stop();
+    await Promise.all([sender?.stop(0), receiver.stop()]);
   }
 }
 
