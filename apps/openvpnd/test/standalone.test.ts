@@ -43,7 +43,7 @@ beforeAll(async () => {
     run('pnpm', ['pack', '--pack-destination', tarballs], `${root}${directory}`);
     expect(existsSync(tarballOf(manifest))).toBe(true);
   }
-}, 60_000);
+}, 180_000);
 
 // A package that exports nothing yet is a place that is kept, and needs no README.
 const described = published.filter(

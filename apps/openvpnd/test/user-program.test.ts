@@ -68,7 +68,7 @@ describe('a program', () => {
     const directory = mkdtempSync(join(tmpdir(), 'user-program-'));
     try {
       const script = `sleep 1000 & echo $! > ${directory}/child; wait`;
-      const end = await runUserProgram('/bin/sh', ['-c', script], {}, { ...settings, timeoutMs: 2000 });
+      const end = await runUserProgram('/bin/sh', ['-c', script], {}, { ...settings, timeoutMs: 5000 });
       expect(programFailure(end)).toBe('external program received signal SIGKILL');
       const child = Number(readFileSync(join(directory, 'child'), 'utf8'));
       await vi.waitFor(() => expect(stateOf(child)).toMatch(/^(gone|Z|X)$/), 10_000);

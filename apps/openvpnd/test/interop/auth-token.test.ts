@@ -43,11 +43,11 @@ describe.skipIf(!labReady('openvpn', 'ping')).concurrent('passwords and tokens',
         const serverEnd = await site.startServer(server, [
           'script-security 2',
           `auth-user-pass-verify ${judge} via-file`,
-          'auth-gen-token 0 8',
-          'hand-window 4',
+          'auth-gen-token 0 40',
+          'hand-window 20',
           'reneg-sec 4',
         ]);
-        const end = await site.connectClient(client, 0, [LOGIN, 'reneg-sec 0', 'hand-window 4']);
+        const end = await site.connectClient(client, 0, [LOGIN, 'reneg-sec 0', 'hand-window 20']);
         const accepted = /TLS: Username\/auth-token authentication succeeded for username 'alice'/;
         const pings = ping(site.clientPlaces[0], '10.8.0.1', { count: 200, interval: 0.05 });
         await serverEnd.waitForLine(accepted, UP_TIMEOUT_MS);

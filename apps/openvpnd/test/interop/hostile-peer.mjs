@@ -163,12 +163,16 @@ function keep(list, value) {
   if (list.length < KEPT_PACKETS) list.push(value);
 }
 
-/** Calls `act` for 0 … count-1, at most so many times a second, in steps of a few milliseconds. */
+/**
+ * Calls `act` for 0 … count-1, at most so many times a second, in steps of a few milliseconds. After a pause of the machine it catches up in steps of 20 ms'
+ * worth, so that no receiver has to hold all that was missed at once.
+ */
 async function paced(count, perSecond, act) {
   const start = performance.now();
+  const step = Math.ceil(perSecond / 50);
   let done = 0;
   while (done < count) {
-    const due = Math.min(count, Math.ceil(((performance.now() - start) * perSecond) / 1000));
+    const due = Math.min(count, done + step, Math.ceil(((performance.now() - start) * perSecond) / 1000));
     while (done < due) act(done++);
     await pause(2);
   }

@@ -11,8 +11,10 @@ const PAIRS: readonly { server: Program; client: Program }[] = [
 ];
 
 const RELAY = { address: '127.0.0.1', port: 1195 };
-/** hand-window: the handshake is through by then, or it has failed. */
-const HANDSHAKE_MS = 60_000;
+/** The handshake is through by then, or it has failed: what is lost again and again is sent again after 2, 4, 8 … seconds. */
+const HANDSHAKE_MS = 100_000;
+const HAND_WINDOW = `hand-window ${HANDSHAKE_MS / 1000}`;
+const SETTINGS = { timeout: 180_000 };
 
 /** One packet in eight is lost each way, and much else happens. */
 const FAULTS = { loss: 1 / 8, duplicate: 1 / 16, reorder: 1 / 8, reorderMs: 30, delayMs: 5, jitterMs: 5 };
@@ -46,14 +48,16 @@ describe.skipIf(!ready)('a lossy path', () => {
 
   for (const { server, client } of PAIRS) {
     for (const [index, mode] of ['no wrapping', 'tls-auth', 'tls-crypt', 'tls-crypt-v2'].entries()) {
-      test(`${mode}: handshake and data with one packet in eight lost: server ${server}, client ${client}`, () =>
+      const title = `${mode}: handshake and data with one packet in eight lost: server ${server}, client ${client}`;
+      test(title, SETTINGS, () =>
         Lab.use(async (lab) => {
           const site = await Site.create(lab, tls);
-          const serverEnd = await site.startServer(server, wraps[mode]?.server);
+          const serverEnd = await site.startServer(server, [HAND_WINDOW, ...(wraps[mode]?.server ?? [])]);
           // Without wrapping nothing tells a changed TLS record from a good one before TLS does, and then it is too late.
           const faults = { ...FAULTS, corrupt: mode === 'no wrapping' ? 0 : 1 / 32 };
           const path = await relay(site, 40 + index, faults);
-          const clientEnd = await site.startClient(client, 0, wraps[mode]?.client, { remote: RELAY });
+          const extra = [HAND_WINDOW, ...(wraps[mode]?.client ?? [])];
+          const clientEnd = await site.startClient(client, 0, extra, { remote: RELAY });
           await clientEnd.waitForLine(UP, HANDSHAKE_MS);
           const answers = await ping(site.clientPlaces[0], '10.8.0.1', { count: 60, interval: 0.01 });
           // Each must pass both ways: (7/8)² is 77 %, and fewer with what is changed.
@@ -62,7 +66,8 @@ describe.skipIf(!ready)('a lossy path', () => {
           for (const end of [serverEnd, clientEnd]) expect(end.countLines(/AUTH_FAILED|handshake failed/)).toBe(0);
           const { toTarget, fromTarget } = await path.finish();
           for (const counters of [toTarget, fromTarget]) expect(counters.lost).toBeGreaterThan(0);
-        }));
+        }),
+      );
     }
 
     test(`a NAT forgets the client in the middle of the tunnel: server ${server}, client ${client}`, () =>
@@ -80,8 +85,8 @@ describe.skipIf(!ready)('a lossy path', () => {
         if (server === 'openvpnd') await serverEnd.waitForLine(/Float requested for peer/);
         await pings.reply();
         const { sent, received } = await pings.finish();
-        // What was on its way back to the old port is lost: a reply, or two on a busy machine.
-        expect(sent - received).toBeLessThanOrEqual(2);
+        // What was on its way back to the old port is lost: a reply, or as many as are under way while a busy machine rests for a second.
+        expect(sent - received).toBeLessThanOrEqual(10);
         await serverEnd.waitForExactly(/Peer Connection Initiated/, 1);
       }));
   }

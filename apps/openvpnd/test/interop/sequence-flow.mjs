@@ -3,7 +3,7 @@
 import { createSocket } from 'node:dgram';
 
 const PORT = 9000;
-const SIZE = 1000;
+const SIZE = 200;
 const [own, peer, interval] = process.argv.slice(2);
 const socket = createSocket('udp4');
 const seen = new Set();
