@@ -29,7 +29,7 @@ describe.skipIf(!ready)('compression framings', () => {
   /** Pings of several sizes; the stock end compresses what it sends, since ping fills packets with a pattern. */
   async function expectThrough(site: Site): Promise<void> {
     const [place] = site.clientPlaces;
-    expect(await pingSizes(place, ['10.8.0.1', 'fd08::1'], [56, 1400, 4000])).toEqual({ sent: 18, received: 18 });
+    expect(await pingSizes(place, ['10.8.0.1', 'fd08::1'], [56, 1400, 4000])).toEqual([]);
   }
 
   for (const pair of PAIRS) {
@@ -122,7 +122,7 @@ describe.skipIf(!ready)('compression framings', () => {
       await site.connectClient('openvpn', 0);
       await site.connectClient('openvpn', 1);
       for (const place of site.clientPlaces) {
-        expect((await pingSizes(place, ['10.8.0.1'], [56])).received).toBe(3);
+        expect(await pingSizes(place, ['10.8.0.1'], [56])).toEqual([]);
       }
     }));
 });

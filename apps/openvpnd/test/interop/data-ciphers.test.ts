@@ -36,7 +36,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
           const server = await site.startServer(pair.server, [`auth ${auth}`]);
           const client = await site.connectClient(pair.client, 0, [`auth ${auth}`]);
           const [place] = site.clientPlaces;
-          expect((await pingSizes(place, ['10.8.0.1'], [56, 1400, 1401, 4000])).received).toBe(12);
+          expect(await pingSizes(place, ['10.8.0.1'], [56, 1400, 1401, 4000])).toEqual([]);
           for (const end of [server, client]) {
             await end.waitForLine(
               new RegExp(
@@ -84,7 +84,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
           const site = await Site.create(lab, tls, { ciphers: [cipher] });
           await site.startServer(pair.server);
           const client = await site.connectClient(pair.client, 0, ['pull-filter ignore "peer-id"']);
-          expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
+          expect(await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).toEqual([]);
           expect(client.countLines(/peer-id: 0/)).toBe(0);
         }
       }));
@@ -115,7 +115,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
         ['data-ciphers AES-256-GCM:AES-256-CBC'],
       );
       await client.waitForLine(UP, UP_TIMEOUT_MS);
-      expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
+      expect(await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).toEqual([]);
       await client.waitForExactly(/Data Channel: cipher 'AES-256-CBC'/, 1);
     }));
 
@@ -146,7 +146,7 @@ describe.skipIf(!ready)('data channels of before AEAD', () => {
         const fallback = ['data-ciphers AES-256-CBC', 'data-ciphers-fallback AES-256-CBC'];
         const { site, client } = await withoutPushedCipher(lab, pair, ['data-ciphers AES-256-CBC'], fallback);
         await client.waitForLine(UP, UP_TIMEOUT_MS);
-        expect((await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).received).toBe(6);
+        expect(await pingSizes(site.clientPlaces[0], ['10.8.0.1'], [56, 1000])).toEqual([]);
         await client.waitForExactly(/Data Channel: cipher 'AES-256-CBC'/, 1);
       }));
   }

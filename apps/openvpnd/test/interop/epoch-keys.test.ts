@@ -32,8 +32,7 @@ describe.skipIf(!ready)('epoch data keys', () => {
         const { sent, received } = await pings.finish();
         // One may be on its way when ping is told to stop.
         expect(sent - received).toBeLessThanOrEqual(1);
-        const sizes = await pingSizes(site.clientPlaces[0], ['10.8.0.1', 'fd08::1'], [64, 1200, 1400]);
-        expect(sizes.received).toBe(sizes.sent);
+        expect(await pingSizes(site.clientPlaces[0], ['10.8.0.1', 'fd08::1'], [64, 1200, 1400])).toEqual([]);
         for (const end of [server, client]) expect(end.countLines(/Authenticate\/Decrypt|bad packet ID/)).toBe(0);
       }));
   }

@@ -93,7 +93,7 @@ describe.skipIf(!ready)('the size of packets', () => {
         const client = await site.connectClient(pair.client, 0, fragment);
         const [place] = site.clientPlaces;
         const sizes = [16, 300, 343, 344, 345, 400, 1000, 1472, 4000];
-        expect((await pingSizes(place, ['10.8.0.1'], sizes)).received).toBe(27);
+        expect(await pingSizes(place, ['10.8.0.1'], sizes)).toEqual([]);
         const stream = await tcpThroughput(place, site.serverPlace, '10.8.0.1', { seconds: 0.5 });
         expect(stream.bytes).toBeGreaterThan(100_000);
         for (const end of [server, client]) {
@@ -117,13 +117,13 @@ describe.skipIf(!ready)('the size of packets', () => {
         await site.startServer(pair.server, ['tun-mtu 4000']);
         const willing = await site.connectClient(pair.client, 0, ['tun-mtu-max 5000']);
         const [place, other] = site.clientPlaces;
-        expect((await pingSizes(place, ['10.8.0.1'], [3900])).received).toBe(3);
+        expect(await pingSizes(place, ['10.8.0.1'], [3900])).toEqual([]);
         expect(await place.ip('link')).toContain('mtu 4000');
         expect(willing.countLines(/Server-pushed tun-mtu is too large/)).toBe(0);
         // Larger than it is ready to take: at its own limit.
         const unwilling = await site.connectClient(pair.client, 1);
         await unwilling.waitForLine(/Server-pushed tun-mtu is too large, please add tun-mtu-max 4000/);
-        expect((await pingSizes(other, ['10.8.0.1'], [1300])).received).toBe(3);
+        expect(await pingSizes(other, ['10.8.0.1'], [1300])).toEqual([]);
         expect(await other.ip('link')).toContain('mtu 1600');
       }));
   }
