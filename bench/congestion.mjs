@@ -9,10 +9,17 @@ import { stop } from './programs.mjs';
  */
 export const CONGESTION_OPTION = { congestion: { type: 'string', default: 'cubic' } };
 
-/** Ends with a word where the kernel has no such congestion control. */
+/** Ends with a word where the kernel has no such congestion control, or does not let a namespace choose it. */
 export function requireCongestion(name) {
-  const known = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim().split(' ');
+  const [known, allowed] = ['available', 'allowed'].map((which) =>
+    readFileSync(`/proc/sys/net/ipv4/tcp_${which}_congestion_control`, 'utf8').trim().split(' '),
+  );
   if (!known.includes(name)) stop(`--congestion ${name} is not one of ${known.join(', ')}`);
+  if (!allowed.includes(name)) {
+    stop(
+      `no namespace may choose --congestion ${name}: sysctl -w net.ipv4.tcp_allowed_congestion_control="${[...allowed, name].join(' ')}" lets them`,
+    );
+  }
 }
 
 /** Streams from and to that namespace use this congestion control from now on. */
