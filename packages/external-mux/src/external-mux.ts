@@ -27,8 +27,9 @@ import {
   P_DATA_V1,
   P_DATA_V2,
 } from '@openvpnd/wire';
-import { AddressTable, sameWords } from './address-table.js';
+import { ControlQuotas } from './control-quotas.js';
 import { EXTERNAL_DROP_CODES, type ExternalDropCode } from './drop-code.js';
+import { PeerAddresses } from './peer-addresses.js';
 
 /** The peer id of a P_DATA_V2 packet that carries none; also one more than the largest slot. */
 const NO_PEER_ID = 0xffffff;
@@ -41,7 +42,7 @@ const SMALLEST_OPENING_BYTES = 14;
 /** First packets of strangers that one batch hands on: each costs a MAC, and established peers come first. */
 const DEFAULT_OPENINGS_PER_BATCH = 64;
 /** Addresses that one peer may speak from beside its own: a client's link of each address family. */
-export const MAX_ALTERNATIVES = 1;
+const MAX_ALTERNATIVES = 1;
 /** Control packets of one peer that one batch hands on: twice what a whole receive window and its acks need. Only its address need be forged. */
 const DEFAULT_CONTROLS_PER_PEER_PER_BATCH = 32;
 
@@ -87,23 +88,14 @@ export class ExternalMux {
   readonly #float: boolean;
   readonly #hasOpcodes: boolean;
   readonly #changes: ChangeCount | undefined;
-  readonly #openingsPerBatch: number;
-  readonly #controlsPerPeerPerBatch: number;
-  readonly #table: AddressTable;
-  /** Address words of each slot; family 0 where there is no peer. */
-  readonly #addresses: Uint32Array<ArrayBuffer>;
+  readonly #peers: PeerAddresses;
+  readonly #quotas: ControlQuotas;
   /** Links that carry one stream connection each. Bounded by the links that the application opens. */
   readonly #streamLinks: Set<number> = new Set();
-  /** Control packets of each slot in the batch that `#controlBatch` names: stamps, so that no batch has to clear a table. */
-  readonly #controls: Uint32Array<ArrayBuffer>;
-  readonly #controlBatch: Uint32Array<ArrayBuffer>;
   readonly #drops: Float64Array<ArrayBuffer> = new Float64Array(EXTERNAL_DROP_CODES.length);
   /** `awaitPeer` was called and nobody has come. */
   #awaited = false;
-  /** Where the one peer of a client may speak from beside its address. */
-  readonly #alternatives: LinkAddress[] = [];
-  #batch = 0;
-  #openings = 0;
+  /** Rows of the batch that came from elsewhere than their peer's address. */
   #strangers = 0;
 
   constructor(options: ExternalMuxOptions) {
@@ -117,15 +109,16 @@ export class ExternalMux {
     this.#hasOpcodes = options.opcodes ?? true;
     this.#changes = options.changes;
     if (this.#isServer && !this.#hasOpcodes) throw new RangeError('a server tells its peers apart by opcodes');
-    this.#openingsPerBatch = options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH;
-    this.#controlsPerPeerPerBatch = options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH;
-    this.#table = new AddressTable({
-      maxEntries: this.#isServer ? maxPeers : maxPeers + MAX_ALTERNATIVES,
+    this.#peers = new PeerAddresses({
+      maxPeers,
+      maxAlternatives: this.#isServer ? 0 : MAX_ALTERNATIVES,
       random: options.random,
     });
-    this.#addresses = new Uint32Array(maxPeers * ADDRESS_WORDS);
-    this.#controls = new Uint32Array(maxPeers);
-    this.#controlBatch = new Uint32Array(maxPeers);
+    this.#quotas = new ControlQuotas({
+      maxPeers,
+      openingsPerBatch: options.openingsPerBatch ?? DEFAULT_OPENINGS_PER_BATCH,
+      controlsPerPeerPerBatch: options.controlsPerPeerPerBatch ?? DEFAULT_CONTROLS_PER_PEER_PER_BATCH,
+    });
   }
 
   /** Tells that a link carries one stream connection, so that no peer floats onto or off it and its packets need no peer id. */
@@ -148,9 +141,7 @@ export class ExternalMux {
   addPeer(slot: number, address: LinkAddress): boolean {
     this.#checkSlot(slot);
     this.#changes?.bump();
-    if (this.#isTaken(slot) || address[0] === 0) return false;
-    if (!this.#table.add(address, slot)) return false;
-    this.#addresses.set(address.subarray(0, ADDRESS_WORDS), slot * ADDRESS_WORDS);
+    if (!this.#peers.add(slot, address)) return false;
     this.#awaited = false;
     return true;
   }
@@ -160,7 +151,7 @@ export class ExternalMux {
    * told by `floated`, first packets are punted without a slot. OpenVPN: a point-to-point peer without `--remote`.
    */
   awaitPeer(): void {
-    if (this.#isServer || this.#isTaken(0)) throw new TypeError('only a client without a peer waits for one');
+    if (this.#isServer || this.#peers.has(0)) throw new TypeError('only a client without a peer waits for one');
     this.#changes?.bump();
     this.#awaited = true;
   }
@@ -172,11 +163,9 @@ export class ExternalMux {
    * @returns false when there are {@link MAX_ALTERNATIVES} already, or the address is known: nothing changed
    */
   addAlternative(address: LinkAddress): boolean {
-    if (this.#isServer || !this.#isTaken(0)) throw new TypeError('only the peer of a client has alternatives');
+    if (this.#isServer || !this.#peers.has(0)) throw new TypeError('only the peer of a client has alternatives');
     this.#changes?.bump();
-    if (this.#alternatives.length >= MAX_ALTERNATIVES || !this.#table.add(address, 0)) return false;
-    this.#alternatives.push(address.slice(0, ADDRESS_WORDS));
-    return true;
+    return this.#peers.addAlternative(address);
   }
 
   /** Forgets a peer, with its alternatives, or that one was awaited. Returns whether there was one. */
@@ -184,24 +173,21 @@ export class ExternalMux {
     this.#checkSlot(slot);
     this.#changes?.bump();
     this.#awaited = false;
-    if (!this.#isTaken(slot)) return false;
-    for (const address of this.#alternatives.splice(0)) this.#table.remove(address);
-    const at = slot * ADDRESS_WORDS;
-    this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
-    this.#addresses.fill(0, at, at + ADDRESS_WORDS);
-    return true;
+    return this.#peers.remove(slot);
   }
 
   /** A copy of a peer's address; undefined where there is no peer. */
   addressOf(slot: number): LinkAddress | undefined {
     this.#checkSlot(slot);
-    if (!this.#isTaken(slot)) return undefined;
-    return this.#addresses.slice(slot * ADDRESS_WORDS, (slot + 1) * ADDRESS_WORDS);
+    if (!this.#peers.has(slot)) return undefined;
+    const address = new Uint32Array(ADDRESS_WORDS);
+    this.#peers.copyTo(address, 0, slot);
+    return address;
   }
 
   /** The slot that has this address; NO_SLOT when none has. */
   lookup(address: LinkAddress): number {
-    return this.#table.lookup(address, 0);
+    return this.#peers.lookup(address, 0);
   }
 
   /**
@@ -209,9 +195,8 @@ export class ExternalMux {
    * a stranger's first packet) or DROPPED.
    */
   classifyBatch(_now: Instant, rx: PacketVector): void {
-    this.#openings = 0;
+    this.#quotas.beginBatch();
     this.#strangers = 0;
-    this.#batch = (this.#batch + 1) >>> 0;
     for (let row = 0; row < rx.count; row += 1) {
       if (rx.fate[row] === FATE_RAW) this.#classify(rx, row);
     }
@@ -227,15 +212,16 @@ export class ExternalMux {
     for (let row = 0; row < rx.count; row += 1) {
       if (rx.fate[row] !== FATE_INNER && rx.fate[row] !== FATE_CONSUMED) continue;
       const slot = rx.slot[row];
-      if (slot >= this.#maxPeers || !(this.#isTaken(slot) || this.#awaited)) continue;
+      // Without a peer slot 0 is the awaited one's.
+      if (!this.#peers.has(slot) && !(this.#awaited && slot === 0)) continue;
       const at = row * ADDRESS_WORDS;
-      if (sameWords(rx.addresses, at, this.#addresses, slot * ADDRESS_WORDS)) {
+      if (this.#peers.isOwn(slot, rx.addresses, at)) {
         // Packets overtake each other: the peer was heard at home after all.
         bySlot.delete(slot);
         continue;
       }
       const address = rx.addresses.slice(at, at + ADDRESS_WORDS);
-      bySlot.set(slot, { slot, address, holder: this.#table.lookup(address, 0) });
+      bySlot.set(slot, { slot, address, holder: this.#peers.lookup(address, 0) });
     }
     return [...bySlot.values()];
   }
@@ -250,20 +236,9 @@ export class ExternalMux {
     this.#checkSlot(slot);
     this.#changes?.bump();
     if (this.#awaited) return this.addPeer(slot, address);
-    if (!this.#isTaken(slot) || address[0] === 0) return false;
-    const at = slot * ADDRESS_WORDS;
-    if (this.#streamLinks.has(address[ADDRESS_LINK]) || this.#streamLinks.has(this.#addresses[at + ADDRESS_LINK]))
-      return false;
-    const holder = this.#table.lookup(address, 0);
-    if (holder !== NO_SLOT && holder !== slot) return false;
-    if (holder === slot) {
-      this.#swapAlternative(slot, address);
-      return true;
-    }
-    this.#table.remove(this.#addresses.subarray(at, at + ADDRESS_WORDS));
-    this.#table.add(address, slot);
-    this.#addresses.set(address.subarray(0, ADDRESS_WORDS), at);
-    return true;
+    if (!this.#peers.has(slot)) return false;
+    if (this.#streamLinks.has(address[ADDRESS_LINK]) || this.#streamLinks.has(this.#peers.linkOf(slot))) return false;
+    return this.#peers.move(slot, address);
   }
 
   /** Gives each row TO_LINK the address of its slot; one whose slot has none is dropped. */
@@ -271,13 +246,8 @@ export class ExternalMux {
     for (let row = 0; row < tx.count; row += 1) {
       if (tx.fate[row] !== FATE_TO_LINK) continue;
       const slot = tx.slot[row];
-      if (slot >= this.#maxPeers || !this.#isTaken(slot)) {
-        this.#drop(tx, row, NO_ADDRESS);
-        continue;
-      }
-      const from = slot * ADDRESS_WORDS;
-      const to = row * ADDRESS_WORDS;
-      for (let word = 0; word < ADDRESS_WORDS; word += 1) tx.addresses[to + word] = this.#addresses[from + word];
+      if (this.#peers.has(slot)) this.#peers.copyTo(tx.addresses, row * ADDRESS_WORDS, slot);
+      else this.#drop(tx, row, NO_ADDRESS);
     }
   }
 
@@ -321,13 +291,12 @@ export class ExternalMux {
   }
 
   #classifyByPeerId(rx: PacketVector, row: number, peerId: number): void {
-    if (peerId >= this.#maxPeers || !this.#isTaken(peerId)) {
+    if (!this.#peers.has(peerId)) {
       this.#drop(rx, row, UNKNOWN_PEER);
       return;
     }
-    const own = peerId * ADDRESS_WORDS;
-    if (!sameWords(rx.addresses, row * ADDRESS_WORDS, this.#addresses, own)) {
-      if (this.#streamLinks.has(this.#addresses[own + ADDRESS_LINK])) {
+    if (!this.#peers.isOwn(peerId, rx.addresses, row * ADDRESS_WORDS)) {
+      if (this.#streamLinks.has(this.#peers.linkOf(peerId))) {
         // The id went to a client of another transport, and its former owner still talks.
         this.#drop(rx, row, OTHER_PROTOCOL);
         return;
@@ -342,26 +311,13 @@ export class ExternalMux {
     rx.fate[row] = FATE_OPEN;
   }
 
-  /** The peer speaks from the other one of its addresses. */
-  #swapAlternative(slot: number, address: LinkAddress): void {
-    const own = this.#addresses.subarray(slot * ADDRESS_WORDS, (slot + 1) * ADDRESS_WORDS);
-    const index = this.#alternatives.findIndex((one) => sameWords(one, 0, address, 0));
-    if (index < 0) return;
-    this.#alternatives[index] = own.slice();
-    own.set(address.subarray(0, ADDRESS_WORDS));
-  }
-
   #classifyDataByAddress(rx: PacketVector, row: number): void {
-    let slot = this.#table.lookup(rx.addresses, row * ADDRESS_WORDS);
-    if (
-      this.#alternatives.length > 0 &&
-      slot === 0 &&
-      !sameWords(rx.addresses, row * ADDRESS_WORDS, this.#addresses, 0)
-    ) {
-      this.#strangers += 1;
-    }
-    if (slot === NO_SLOT) {
-      if (this.#isServer || !(this.#isTaken(0) || this.#awaited)) {
+    const at = row * ADDRESS_WORDS;
+    let slot = this.#peers.lookup(rx.addresses, at);
+    if (slot !== NO_SLOT) {
+      if (this.#peers.hasAlternatives && !this.#peers.isOwn(slot, rx.addresses, at)) this.#strangers += 1;
+    } else {
+      if (this.#isServer || !(this.#peers.has(0) || this.#awaited)) {
         this.#drop(rx, row, UNKNOWN_SOURCE);
         return;
       }
@@ -377,9 +333,9 @@ export class ExternalMux {
   }
 
   #classifyControl(rx: PacketVector, row: number, opcode: number): void {
-    let slot = this.#table.lookup(rx.addresses, row * ADDRESS_WORDS);
+    let slot = this.#peers.lookup(rx.addresses, row * ADDRESS_WORDS);
     if (slot === NO_SLOT) {
-      if (this.#isServer || !this.#isTaken(0)) {
+      if (this.#isServer || !this.#peers.has(0)) {
         this.#classifyOpening(rx, row, opcode);
         return;
       }
@@ -389,15 +345,10 @@ export class ExternalMux {
       }
       slot = 0;
     }
-    if (this.#controlBatch[slot] !== this.#batch) {
-      this.#controlBatch[slot] = this.#batch;
-      this.#controls[slot] = 0;
-    }
-    if (this.#controls[slot] >= this.#controlsPerPeerPerBatch) {
+    if (!this.#quotas.takeControl(slot)) {
       this.#drop(rx, row, CONTROL_LIMIT);
       return;
     }
-    this.#controls[slot] += 1;
     rx.slot[row] = slot;
     rx.fate[row] = FATE_PUNT;
   }
@@ -416,21 +367,16 @@ export class ExternalMux {
       this.#drop(rx, row, NO_OPENING);
       return;
     }
-    if (this.#openings >= this.#openingsPerBatch) {
+    if (!this.#quotas.takeOpening()) {
       this.#drop(rx, row, OPENING_LIMIT);
       return;
     }
-    this.#openings += 1;
     rx.slot[row] = NO_SLOT;
     rx.fate[row] = FATE_PUNT;
   }
 
   #isStream(rx: PacketVector, row: number): boolean {
     return this.#streamLinks.size > 0 && this.#streamLinks.has(rx.addresses[row * ADDRESS_WORDS + ADDRESS_LINK]);
-  }
-
-  #isTaken(slot: number): boolean {
-    return this.#addresses[slot * ADDRESS_WORDS] !== 0;
   }
 
   #checkSlot(slot: number): void {
