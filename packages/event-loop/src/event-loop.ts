@@ -11,6 +11,7 @@ import {
   spreadRuns,
 } from '@openvpnd/memory';
 import { type Instant, NEVER } from '@openvpnd/sans-io';
+import { areManySmall, Flood, HOLD_OFF_MICROSECONDS } from './flood.js';
 import type { Clock, Tunnel } from './ports.js';
 
 /** Rows of a vector unless told otherwise: 8 gave 84 % of the throughput of 64, and 256 no more than 64. */
@@ -22,17 +23,6 @@ export const VECTOR_ROWS = 64;
 export const LINK_VECTORS_PER_TURN = 1;
 /** Vectors that the device may fill in a turn: as a link, so that neither direction starves the other. */
 export const DEVICE_VECTORS_PER_TURN = 1;
-/**
- * The device is held off, so that packets gather, when each turn finds so many in it and takes them all, nothing else has its turn in between, and the next
- * packets are there at once. With fewer a turn costs no more than it is worth; more have gathered by themselves.
- */
-export const HOLD_OFF_FROM_PACKETS = 8;
-export const HOLD_OFF_BELOW_PACKETS = 128;
-/** What is there within so many milliseconds of a turn's end is there at once. */
-export const AT_ONCE_MS = 0.1;
-/** How long the device is held off. A small packet in a flood of them waits so much longer; half of that gave half of the gain, twice as much little more. */
-export const HOLD_OFF_MICROSECONDS = 100;
-
 export interface EventLoopOptions<Action> {
   /** Of this loop alone: it has one timer. */
   readonly clock: Clock;
@@ -106,8 +96,7 @@ export class EventLoop<Action> {
   #outWaits = false;
   #device: TunDevice | undefined;
   #armedAt: Instant = NEVER;
-  /** What the device has until then shows that small packets flood in. */
-  #floodUntil: Instant = -NEVER;
+  readonly #flood: Flood = new Flood();
   #busy = false;
   #stopped = false;
   readonly #fireTimer: () => void;
@@ -223,7 +212,7 @@ export class EventLoop<Action> {
         if (!this.#open.has(open)) break;
         rx.reset();
         if (open.link.receiveBatch(rx) === 0) break;
-        this.#floodUntil = -NEVER;
+        this.#flood.isOver();
         const drained = rx.room > 0;
         const actions = this.#tunnel.handleLinkBatch(now, rx);
         this.#rxWaits = !this.#leave(rx);
@@ -242,12 +231,12 @@ export class EventLoop<Action> {
     this.#busy = true;
     try {
       let now = this.#clock.now();
-      if (now <= this.#floodUntil && device.holdOff !== undefined) {
+      if (this.#flood.goesOnAt(now) && device.holdOff !== undefined) {
         this.#counters.holdOffs += 1;
         device.holdOff(HOLD_OFF_MICROSECONDS);
         now = this.#clock.now();
       }
-      this.#floodUntil = -NEVER;
+      this.#flood.isOver();
       const tx = this.#tx;
       for (let vectors = 0; vectors < DEVICE_VECTORS_PER_TURN; vectors += 1) {
         if (this.#device !== device) break;
@@ -262,7 +251,7 @@ export class EventLoop<Action> {
           this.#device?.pause();
         }
         this.#executeAll(actions);
-        if (floods && !this.#txWaits) this.#floodUntil = this.#clock.now() + AT_ONCE_MS;
+        if (floods && !this.#txWaits) this.#flood.isSeenAt(this.#clock.now());
         if (drained || this.#txWaits) break;
       }
     } finally {
@@ -378,13 +367,6 @@ const DEAF = { readable(): void {}, writable(): void {}, failed(): void {} };
 function setPaused(port: LinkSocket | TunDevice, paused: boolean): void {
   if (paused) port.pause();
   else port.resume();
-}
-
-/** Whether they are as many packets, none of them a super-packet, as a flood brings of which more is to come. */
-function areManySmall({ count, segments }: PacketVector): boolean {
-  if (count < HOLD_OFF_FROM_PACKETS || count >= HOLD_OFF_BELOW_PACKETS) return false;
-  for (let row = 0; row < count; row += 1) if (segments[row] > 1) return false;
-  return true;
 }
 
 function countRows(vector: PacketVector, fate: number): number {
