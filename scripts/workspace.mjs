@@ -113,8 +113,8 @@ export function become(command, args, options = {}) {
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 22 || (major === 22 && minor >= 13) || (major === 20 && minor >= 19)) return;
-  process.stderr.write(`openvpnd: needs Node.js 20.19, 22.13 or later; this is ${process.versions.node}\n`);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  process.stderr.write(`openvpnd: needs Node.js 20.19 or later; this is ${process.versions.node}\n`);
   process.exit(1);
 }
 

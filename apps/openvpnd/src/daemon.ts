@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { KeyRequest, Options } from '@openvpnd/config';
 import { parseArguments, usage } from '@openvpnd/config';
 import { nodeClock } from '@openvpnd/event-loop/node';
@@ -253,17 +252,16 @@ async function runOnce(
   }
 }
 
-/** Of the two roles only that which is played is loaded, in the way that takes least: as in main.ts. */
-const require = createRequire(import.meta.url);
+// Of the two roles only that which is played is loaded: modules are most of what a start costs.
 
 async function connect(run: Run, tunnelInterface: TunnelInterface): Promise<SignalInfo> {
-  const { runClient }: typeof import('./client/run-client.js') = require('./client/run-client.js');
+  const { runClient } = await import('./client/run-client.js');
   return runClient(run, tunnelInterface);
 }
 
 /** A server starts anew after SIGUSR1, in the same process with the same options. */
 async function serve(run: Run, tunnelInterface: TunnelInterface, hooks: DaemonHooks): Promise<SignalInfo> {
-  const { runServer }: typeof import('./server/run-server.js') = require('./server/run-server.js');
+  const { runServer } = await import('./server/run-server.js');
   for (;;) {
     const info = await runServer(run, tunnelInterface, hooks.serverStarted);
     if (info.signal !== 'SIGUSR1') return info;

@@ -252,15 +252,6 @@ describe.skipIf(!ready)('bad input', () => {
   }
 
   describe.concurrent('surroundings', () => {
-    test('a Node.js that cannot load modules as we do', async () => {
-      const done = await place.run(
-        process.execPath,
-        ['--no-experimental-require-module', DAEMON, '--config', 'nowhere'],
-        END_TIMEOUT_MS,
-      );
-      expectRefusal(done, /^openvpnd needs Node\.js 20\.19, 22\.13 or later; this is \d+\.\d+/);
-    });
-
     test('no configuration at the path', async () => {
       const done = await place.run(process.execPath, [DAEMON, '--config', 'nowhere'], END_TIMEOUT_MS);
       expectRefusal(done, /Error opening configuration file: nowhere \(No such file or directory\)/);
