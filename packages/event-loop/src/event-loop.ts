@@ -212,7 +212,7 @@ export class EventLoop<Action> {
         if (!this.#open.has(open)) break;
         rx.reset();
         if (open.link.receiveBatch(rx) === 0) break;
-        this.#flood.isOver();
+        this.#flood.end();
         const drained = rx.room > 0;
         const actions = this.#tunnel.handleLinkBatch(now, rx);
         this.#rxWaits = !this.#leave(rx);
@@ -236,7 +236,7 @@ export class EventLoop<Action> {
         device.holdOff(HOLD_OFF_MICROSECONDS);
         now = this.#clock.now();
       }
-      this.#flood.isOver();
+      this.#flood.end();
       const tx = this.#tx;
       for (let vectors = 0; vectors < DEVICE_VECTORS_PER_TURN; vectors += 1) {
         if (this.#device !== device) break;
@@ -251,7 +251,7 @@ export class EventLoop<Action> {
           this.#device?.pause();
         }
         this.#executeAll(actions);
-        if (floods && !this.#txWaits) this.#flood.isSeenAt(this.#clock.now());
+        if (floods && !this.#txWaits) this.#flood.seenAt(this.#clock.now());
         if (drained || this.#txWaits) break;
       }
     } finally {

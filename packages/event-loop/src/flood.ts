@@ -22,12 +22,12 @@ export class Flood {
   }
 
   /** A turn of the device that took all packets, {@link areManySmall many and small}, is over. */
-  isSeenAt(now: Instant): void {
+  seenAt(now: Instant): void {
     this.#until = now + AT_ONCE_MS;
   }
 
   /** Another turn: of a link that had something to say, or of a device that brought anything else. */
-  isOver(): void {
+  end(): void {
     this.#until = -NEVER;
   }
 }

@@ -259,3 +259,8 @@ export class TestTunnel implements Tunnel<string> {
     return actions;
   }
 }
+
+/** So many packets, by their numbers. */
+export function from(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => first + index);
+}

@@ -1,11 +1,10 @@
 import { NEVER } from '@openvpnd/sans-io';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DEVICE_VECTORS_PER_TURN, EventLoop, type EventLoopOptions, LINK_VECTORS_PER_TURN } from '../src/index.js';
-import { TestClock, TestDevice, TestLink, TestTunnel } from './doubles.js';
+import { from, TestClock, TestDevice, TestLink, TestTunnel } from './doubles.js';
 
 const ROWS = 4;
 const SHAPE = { capacity: ROWS, headroom: 8, packetBytes: 64, tailroom: 0 };
-const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, index) => first + index);
 
 let clock: TestClock;
 let tunnel: TestTunnel;

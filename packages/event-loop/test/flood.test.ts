@@ -6,9 +6,7 @@ import {
   HOLD_OFF_FROM_PACKETS,
   HOLD_OFF_MICROSECONDS,
 } from '../src/index.js';
-import { TestClock, TestDevice, TestLink, TestTunnel } from './doubles.js';
-
-const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, index) => first + index);
+import { from, TestClock, TestDevice, TestLink, TestTunnel } from './doubles.js';
 
 describe('a flood of small packets from the device', () => {
   const MANY = HOLD_OFF_FROM_PACKETS;
